@@ -1,0 +1,36 @@
+"""The classical radiogenomic map (cluster genes, measure features, correlate) on the same patients or on plain tables.
+
+    python launch/baseline.py --cohort=DIR --out=DIR
+    python launch/baseline.py --expression=TABLE --features=TABLE [--covariates=TABLE] --out=DIR
+"""
+
+import pathlib
+
+import entry
+
+from radiogenomics.analysis import baseline_files
+from radiogenomics.errors import InputError
+
+CONFIG = entry.define_config()
+COHORT = entry.define_folder("cohort", "Cohort folder made by prepare.py.", required=False)
+EXPRESSION = entry.define_folder("expression", "Table of genes x patients or patients x genes.", required=False)
+FEATURES = entry.define_folder("features", "Table of image features, one row per patient.", required=False)
+COVARIATES = entry.define_folder("covariates", "Table of covariates, one row per patient.", required=False)
+OUT = entry.define_folder("out", "Folder to write map.nc and its tables into.")
+
+
+def main():
+    config = CONFIG.value
+    if COHORT.value:
+        baseline_files.map_cohort(entry.existing(COHORT), pathlib.Path(OUT.value), config)
+        return
+    if not (EXPRESSION.value and FEATURES.value):
+        raise InputError("--cohort, or --expression with --features: none given; expected one of the two.")
+    covariates = entry.existing(COVARIATES) if COVARIATES.value else None
+    baseline_files.map_tables(
+        entry.existing(EXPRESSION), entry.existing(FEATURES), covariates, pathlib.Path(OUT.value), config
+    )
+
+
+if __name__ == "__main__":
+    entry.run(main, [CONFIG, COHORT, EXPRESSION, FEATURES, COVARIATES, OUT])

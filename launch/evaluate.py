@@ -1,0 +1,19 @@
+"""Measures, on held-out patients, whether the nodules obey the genes and look real; writes evaluation.json.
+
+    python launch/evaluate.py --workdir=DIR
+"""
+
+import entry
+
+from radiogenomics.analysis import evaluation, run
+
+WORKDIR = entry.define_folder("workdir", "Run folder written by train.py.")
+COHORT = entry.define_folder("cohort", "Cohort folder, where it has moved since training.", required=False)
+
+
+def main():
+    evaluation.evaluate(run.load_run(entry.existing(WORKDIR), COHORT.value))
+
+
+if __name__ == "__main__":
+    entry.run(main, [WORKDIR, COHORT])

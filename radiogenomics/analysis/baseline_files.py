@@ -1,0 +1,71 @@
+"""The classical map from files to files: a cohort, or plain tables."""
+
+import logging
+
+import ml_collections
+import pandas as pd
+
+from radiogenomics import outputs, settings
+from radiogenomics.analysis import baseline, map_files
+from radiogenomics.data import cohort as cohorts
+from radiogenomics.data import expression as expressions
+from radiogenomics.errors import InputError
+
+
+def map_cohort(directory, out, config=None):
+    """Writes the classical map of a cohort into `out`; by default with the settings the cohort was made with."""
+    cohort = cohorts.load_cohort(directory)
+    config = config or ml_collections.ConfigDict(outputs.read_json(directory / "config.json")["config"])
+    _write(baseline.tables_of_cohort(cohort, config), out, config)
+
+
+def map_tables(expression, features, covariates, out, config=None):
+    """Writes the classical map of plain tables into `out`.
+
+    Args:
+      expression: path; genes x patients or patients x genes, as published.
+      features: path; CSV, first column the patient id, one numeric column a feature.
+      covariates: path or None; CSV as `features`, text or numeric columns. All of them are adjusted for.
+      out: folder to write.
+      config: the configuration; the defaults if None.
+
+    Raises:
+      InputError: where a table cannot be read, or fewer than ten patients are in all of them.
+    """
+    config = config or settings.default_config()
+    table = read_table(features)
+    text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    if text:
+        raise InputError(f"{features}: column '{text[0]}' holds text; expected numbers in every feature column.")
+    read = expressions.read_expression(expression, list(table.index))
+    for warning in read.warnings:
+        logging.warning("%s", warning)
+    design = read_table(covariates) if covariates else pd.DataFrame(index=table.index)
+    shared = [name for name in table.index if name in read.values.index and name in design.index]
+    config = ml_collections.ConfigDict(config.to_dict())
+    config.genes.adjust = tuple(design.columns)
+    detected = read.values.loc[shared].notna().mean() >= config.genes.min_detection
+    logging.info("%d patients in all tables; %d of %d genes detected", len(shared), detected.sum(), len(detected))
+    _write(
+        baseline.Tables(read.values.loc[shared, detected], table.loc[shared], design.loc[shared]), out, config
+    )
+
+
+def read_table(path):
+    """A CSV or TSV table indexed by its first column; InputError where it cannot be read or names a patient twice."""
+    try:
+        table = pd.read_csv(path, sep=None, engine="python", index_col=0)
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: not a readable table ({str(error).splitlines()[0]}).") from error
+    table.index = table.index.astype(str)
+    if table.index.has_duplicates:
+        raise InputError(f"{path}: patient '{table.index[table.index.duplicated()][0]}' has more than one row.")
+    if table.columns.empty:
+        raise InputError(f"{path}: has no column beside the patient ids.")
+    return table
+
+
+def _write(tables, out, config):
+    dataset = baseline.classical_map(tables, config)
+    map_files.write_map(out, dataset, config.map.fdr)
+    logging.info("%s: map of %d genes x %d features", out, dataset.sizes["gene"], dataset.sizes["feature"])

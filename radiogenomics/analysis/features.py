@@ -1,0 +1,48 @@
+"""Exact image features of real nodules, patient by patient, and what covariates explain of them."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from radiogenomics.data import covariates
+from radiogenomics.radiomics import exact_table, resolve
+
+
+def feature_list(config):
+    """The map's feature names, in the words of the cohort's dimension."""
+    return tuple(resolve(config.map.features, config.data.ndim))
+
+
+def real_patches(cohort, names):
+    """Exact features [N, F] of every real nodule patch, NaN where undefined, and the reasons for NaN."""
+    owners = [cohort.patients[row] for row in cohort.nodules.patient]
+    return exact_table(cohort.nodules.image_hu, cohort.nodules.mask, cohort.spacing_mm, names, owners)
+
+
+def real_features(cohort, names):
+    """A DataFrame [patients, F]: equal-weight mean over each patient's patches, NaN where no patch has the feature."""
+    values, reasons = real_patches(cohort, names)
+    for patient, feature, reason in reasons:
+        logging.debug("%s: %s undefined (%s)", patient, feature, reason)
+    frame = pd.DataFrame(values, columns=list(names)).groupby(cohort.nodules.patient).mean()
+    return frame.reindex(range(len(cohort.patients))).set_index(pd.Index(cohort.patients, name="patient"))
+
+
+def mean_of_known(values):
+    """Mean over the first axis of [n, F], leaving out NaN; NaN where nothing is known."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+
+
+def adjust_features(run, values):
+    """Real features [patients, F] less what the covariates explain, each patient by the fold that never saw it."""
+    adjusted = np.full_like(values, np.nan, dtype=np.float64)
+    for fold in run.folds:
+        design = fold.transform.covariates.design(run.cohort.covariates)
+        training = values[fold.training]
+        known = np.where(np.isfinite(training), training, np.nanmean(training, axis=0))
+        effects = covariates.fit_effects(design[fold.training], known)
+        adjusted[fold.held_out] = covariates.remove_effects(design[fold.held_out], effects, values[fold.held_out])
+    return adjusted

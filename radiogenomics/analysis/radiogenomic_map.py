@@ -1,0 +1,233 @@
+"""The radiogenomic map of a run: which gene moves which image feature, by how much, where and how surely (design 5).
+
+    dataset = radiogenomic_map(run)              # everybody, all genes, the features of the config
+    dataset["association"].sel(gene="EGFR")
+"""
+
+import difflib
+import json
+import logging
+
+import numpy as np
+import tqdm
+import xarray
+
+from radiogenomics import provenance
+from radiogenomics.analysis import association, features, jacobian, metagenes, statistics, synthesis
+from radiogenomics.data import transform as gene_transform
+from radiogenomics.errors import InputError
+from radiogenomics.radiomics import describe_feature, resolve
+
+PERTURBED_AT_ONCE = 10  # metagenes in one compiled call, each with every draw
+
+
+def radiogenomic_map(run, gate=None, patients=None, genes=None, feature_list=None, weights=None):
+    """Computes the map on held-out patients.
+
+    Args:
+      run: a `Run`.
+      gate: the "gate" table of its evaluation.json; without it nothing is stamped as supported.
+      patients: ids to map; all by default. Evidence (score, p, q) is over these patients.
+      genes: symbols to report; all by default. p_max and q are over these genes.
+      feature_list: feature names; those of the config by default.
+      weights: metagene weights [G, M] over all genes; k-means clusters by default.
+
+    Returns:
+      An `xarray.Dataset` with the variables of design 4.4.
+
+    Raises:
+      InputError: for an unknown patient, gene or feature, or fewer than three mapped patients in every fold.
+    """
+    names = tuple(resolve(feature_list or run.config.map.features, run.config.data.ndim))
+    columns = gene_columns(run.cohort.genes, genes)
+    folds = _mapped_rows(run, patients)
+    rows = np.concatenate([mapped for _, mapped in folds])
+    positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
+    if weights is None:
+        weights = cohort_metagenes(run)
+    real = features.adjust_features(run, features.real_features(run.cohort, names).to_numpy())[rows]
+    # Made once for all folds, so that they compile once.
+    gradient = jacobian.feature_sensitivity(synthesis.mean_features(run, names))
+    measure = synthesis.measured_images(run, names)
+    parts = [_map_fold(run, fold, mapped, weights, columns, gradient, measure) for fold, mapped in folds]
+    by_gene, by_metagene, effects = (_stack(parts, key) for key in ("gene", "metagene", "effect"))
+    dataset = _gene_table(run, by_gene, real, positions)
+    dataset.update(_metagene_table(run, by_metagene, effects, real, positions))
+    dataset["metagene_loading"] = (("gene", "metagene"), weights[columns])
+    dataset["pixel_effect"], dataset["pixel_mask_effect"] = _pixel_maps(parts)
+    dataset["feature_value"] = (("patient", "feature"), real.astype(np.float32))
+    _stamp(dataset, names, gate)
+    return _label(run, dataset, names, columns, rows, weights)
+
+
+def gene_columns(known, genes):
+    """Column numbers of gene symbols (all for None); InputError names an unknown one and its nearest relatives."""
+    if genes is None:
+        return np.arange(len(known))
+    position = {gene: column for column, gene in enumerate(known)}
+    for gene in genes:
+        if gene not in position:
+            near = ", ".join(difflib.get_close_matches(gene, known, 3)) or "none"
+            raise InputError(f"genes: '{gene}' is not among the run's {len(known)} genes; nearest symbols: {near}.")
+    return np.array([position[gene] for gene in genes])
+
+
+def cohort_metagenes(run):
+    """Metagene weights [G, M] by k-means on everybody's expression: no image is looked at, so no fold is needed."""
+    whole = gene_transform.fit_transform(run.cohort.expression, run.cohort.covariates, run.cohort.genes, run.config)
+    standardised = whole.standardise(run.cohort.expression, run.cohort.covariates)
+    return metagenes.find_metagenes(standardised, run.config.map.metagenes, run.config.seed)
+
+
+def _mapped_rows(run, patients):
+    """[(fold, held-out rows to map)] without empty folds."""
+    wanted = run.cohort.indices(patients) if patients is not None else np.arange(len(run.cohort.patients))
+    folds = [(fold, fold.held_out[np.isin(fold.held_out, wanted)]) for fold in run.folds]
+    folds = [(fold, rows) for fold, rows in folds if len(rows)]
+    if max((len(rows) for _, rows in folds), default=0) < 3:
+        raise InputError(f"patients: {len(wanted)} given, at most two in any fold; a map needs three or more.")
+    return folds
+
+
+def _map_fold(run, fold, rows, weights, columns, gradient, measure):
+    """Per-patient quantities of one fold's held-out patients: arrays [patients, F, ...] keyed by what they hold."""
+    draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
+    # One compiled call a patient: on a CPU a compiled loop over patients is several times slower.
+    by_component = np.stack([gradient(fold.params, fold.components[row], draws) for row in rows])
+    associated = association.gene_association(by_component, fold)[..., columns]
+    along = association.direction_association(by_component, fold, weights)
+    effects, image, mask = perturb_metagenes(fold, rows, weights, draws, measure)
+    return {
+        "gene": (
+            association.gene_sensitivity(by_component, fold)[..., columns],
+            associated,
+            associated * fold.genes[rows][:, None, columns],
+        ),
+        "metagene": (along, along * association.metagene_scores(fold, weights)[rows][:, None]),
+        "effect": (effects,),
+        "pixel": (image, mask, len(rows)),
+    }
+
+
+def perturb_metagenes(fold, rows, weights, draws, measure):
+    """Moves each metagene from -1 to +1 SD with what moves with it; same backgrounds, same noises (design 5.4).
+
+    `measure` is `synthesis.measured_images`.
+
+    Returns:
+      Effects [patients, F, M] in feature units over the two SDs, and the mean change per SD of the image [M, *S] in HU
+      and of the mask [M, *S].
+    """
+    direction = association.metagene_direction(fold, weights)  # [K, M]
+    scores = association.metagene_scores(fold, weights)[rows]  # [patients, M]
+    effects, image, mask = [], 0.0, 0.0
+    for row, start in zip(tqdm.tqdm(rows, desc=f"{fold.name} metagenes", disable=None), scores, strict=True):
+        low, high = (
+            _measure_in_groups(measure, fold, fold.components[row] + ((end - start) * direction).T, draws)
+            for end in (-1.0, 1.0)
+        )
+        effects.append((high[0] - low[0]).T)
+        image = image + (high[1] - low[1]) / (2.0 * len(rows))
+        mask = mask + (high[2] - low[2]) / (2.0 * len(rows))
+    return np.stack(effects), image, mask
+
+
+def _measure_in_groups(measure, fold, components, draws):
+    """Features, image and mask [n, ...] for components [n, K], a group at a time to bound the memory."""
+    components = components.astype(np.float32)
+    parts = [
+        measure(fold.params, components[begin : begin + PERTURBED_AT_ONCE], draws)
+        for begin in range(0, len(components), PERTURBED_AT_ONCE)
+    ]
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _stack(parts, key):
+    return [np.concatenate(arrays) for arrays in zip(*(part[key] for part in parts), strict=True)]
+
+
+def _gene_table(run, by_gene, real, positions):
+    """Gene x feature variables from per-patient arrays [patients, F, G]."""
+    settings, seed = run.config.map, run.config.seed
+    sensitivity, associated, predicted = by_gene
+    evidence = statistics.permutation_evidence(predicted, real, positions, settings.permutations, seed)
+    error = _bootstrap_error(associated, positions, settings.bootstraps, seed)
+    table = {
+        "sensitivity": sensitivity.mean(axis=0).T,
+        "association": associated.mean(axis=0).T,
+        "strength": np.sqrt(np.square(associated).mean(axis=0)).T,
+        "heterogeneity": associated.std(axis=0).T,
+        "se": error.T,
+        "score": evidence.score,
+        "p": evidence.p,
+        "q": statistics.benjamini_hochberg(evidence.p),
+        "p_max": evidence.p_max,
+    }
+    return xarray.Dataset({name: (("gene", "feature"), values.astype(np.float32)) for name, values in table.items()})
+
+
+def _metagene_table(run, by_metagene, effects, real, positions):
+    """Metagene x feature variables; `metagene_p` tests the derivative times the patient's metagene as for genes."""
+    settings, seed = run.config.map, run.config.seed
+    _, predicted = by_metagene
+    evidence = statistics.permutation_evidence(predicted, real, positions, settings.permutations, seed)
+    table = {
+        "metagene_effect": effects[0].mean(axis=0).T,
+        "metagene_effect_se": _bootstrap_error(effects[0], positions, settings.bootstraps, seed).T,
+        "metagene_effect_score": evidence.score,
+        "metagene_effect_p": evidence.p,
+        "metagene_effect_q": statistics.benjamini_hochberg(evidence.p),
+        "metagene_effect_p_max": evidence.p_max,
+    }
+    return xarray.Dataset({name: (("metagene", "feature"), values.astype(np.float32)) for name, values in table.items()})
+
+
+def _bootstrap_error(values, positions, bootstraps, seed):
+    """Patient-bootstrap standard error [F, ...] of the mean of values [patients, F, ...]."""
+    weights = statistics.bootstrap_weights(positions, bootstraps, seed)
+    return np.stack([(weights @ values[:, feature]).std(axis=0) for feature in range(values.shape[1])])
+
+
+def _pixel_maps(parts):
+    count = np.array([part["pixel"][2] for part in parts])
+    axes = ("metagene", *("zyx"[-(parts[0]["pixel"][0].ndim - 1):]))
+    return [
+        (axes, np.average([part["pixel"][index] for part in parts], axis=0, weights=count).astype(np.float32))
+        for index in (0, 1)
+    ]
+
+
+def _stamp(dataset, names, gate):
+    """Adds the gate's verdict per feature; without a gate nothing is supported."""
+    rows = [(gate or {}).get(name, {}) for name in names]
+    dataset["gate_r"] = ("feature", np.array([row.get("r", np.nan) for row in rows], float))
+    dataset["gate_p"] = ("feature", np.array([row.get("p_holm", np.nan) for row in rows], float))
+    dataset["supported"] = ("feature", np.array([bool(row.get("supported", False)) for row in rows]))
+
+
+def _label(run, dataset, names, columns, rows, weights):
+    """Coordinates, units and provenance."""
+    dataset = dataset.assign_coords(
+        gene=[run.cohort.genes[column] for column in columns],
+        feature=list(names),
+        metagene=[f"metagene {number + 1}" for number in range(weights.shape[1])],
+        patient=[run.cohort.patients[row] for row in rows],
+        unit=("feature", [describe_feature(name).unit for name in names]),
+        ibsi=("feature", [describe_feature(name).ibsi for name in names]),
+    )
+    units = {
+        "sensitivity": "feature unit per gene SD", "association": "feature unit per gene SD",
+        "metagene_effect": "feature unit, from -1 to +1 SD", "pixel_effect": "HU per SD",
+        "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' features",
+    }
+    for name, unit in units.items():
+        dataset[name].attrs["units"] = unit
+    dataset.attrs = {
+        "title": "radiogenomic map",
+        "route": "generator",
+        "cohort_fingerprint": run.cohort.fingerprint,
+        "adjusted_for": ", ".join(run.config.genes.adjust),
+        "environment": json.dumps(provenance.environment()),
+    }
+    logging.info("map: %d genes x %d features on %d held-out patients", len(columns), len(names), len(rows))
+    return dataset

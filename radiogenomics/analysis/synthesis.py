@@ -1,0 +1,72 @@
+"""Synthesis for measurement: backgrounds and noises are the same for every patient, so that only genes differ."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from radiogenomics import settings
+from radiogenomics.data import window
+from radiogenomics.radiomics import batch_soft_features
+
+
+class Draws(NamedTuple):
+    """D pairs of background and noise that every patient's genes are combined with."""
+
+    background: np.ndarray  # [D, *S, 1] scaled to -1..1
+    noise: np.ndarray  # [D, Z]
+
+
+def make_draws(run, fold, backgrounds, noises):
+    """Every combination of `backgrounds` nodule-free patches of the fold's training patients and `noises` noises."""
+    candidates = np.flatnonzero(np.isin(run.cohort.backgrounds.patient, fold.training))
+    generator = np.random.default_rng(run.config.seed)
+    chosen = np.sort(generator.choice(candidates, backgrounds, replace=len(candidates) < backgrounds))
+    patches = np.asarray(window.scale_hu(run.cohort.backgrounds.image_hu[chosen], run.config.data.window_hu))
+    noise = generator.standard_normal((noises, run.config.model.noise_size), dtype=np.float32)
+    return Draws(np.repeat(patches, noises, axis=0)[..., None], np.tile(noise, (backgrounds, 1)))
+
+
+def images_of(run, fold, component, draws):
+    """One patient's synthesised images [D, *S] in HU and masks [D, *S] in 0..1 for components [K]."""
+    synthesis = _synthesise(run.generator, fold.params, component, draws)
+    # To HU on the host, so that untouched background pixels go through the very arithmetic that the background does.
+    image_hu = window.to_hu(np.asarray(synthesis.image[..., 0]), run.config.data.window_hu)
+    return image_hu, np.asarray(synthesis.mask[..., 0])
+
+
+def synthesise(generator, params, component, draws):
+    """The generator's Synthesis [D, ...] of one patient's components [K] with every draw."""
+    components = jnp.broadcast_to(component, (len(draws.noise), len(component)))
+    return generator.apply({"params": params}, draws.background, components, draws.noise)
+
+
+_synthesise = jax.jit(synthesise, static_argnums=0)
+
+
+def mean_features(run, names):
+    """A function `(params, component [K], draws) -> [F]`: differentiable features averaged over the draws (5.2)."""
+    spacing_mm, window_hu = settings.spacing_mm(run.config), tuple(run.config.data.window_hu)
+
+    def features(params, component, draws):
+        synthesis = synthesise(run.generator, params, component, draws)
+        image_hu = window.to_hu(synthesis.image[..., 0], window_hu)
+        return batch_soft_features(image_hu, synthesis.mask[..., 0], spacing_mm, names).mean(axis=0)
+
+    return features
+
+
+def measured_images(run, names):
+    """A compiled function `(params, components [n, K], draws)` -> means over the draws.
+
+    Returns differentiable features [n, F], image [n, *S] in HU and mask [n, *S].
+    """
+    spacing_mm, window_hu = settings.spacing_mm(run.config), tuple(run.config.data.window_hu)
+
+    def of_one(params, component, draws):
+        synthesis = synthesise(run.generator, params, component, draws)
+        image_hu, mask = window.to_hu(synthesis.image[..., 0], window_hu), synthesis.mask[..., 0]
+        return batch_soft_features(image_hu, mask, spacing_mm, names).mean(0), image_hu.mean(0), mask.mean(0)
+
+    return jax.jit(jax.vmap(of_one, in_axes=(None, 0, None)))

@@ -1,0 +1,32 @@
+"""Layers shared by generator and discriminator, for 2-D and 3-D alike: the kernel's rank decides."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+LEAK = 0.2
+
+
+def leaky_relu(features):
+    """LeakyReLU with slope 0.2."""
+    return nn.leaky_relu(features, LEAK)
+
+
+def convolution(ndim, channels, stride=1, kernel=3, **kwargs):
+    """An `nn.Conv` with `ndim` spatial axes and 'SAME' padding."""
+    return nn.Conv(channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME", **kwargs)
+
+
+def upsample(features, ndim):
+    """Nearest-neighbour doubling of the `ndim` spatial axes of [batch, *S, channels]."""
+    for axis in range(1, ndim + 1):
+        features = jnp.repeat(features, 2, axis=axis)
+    return features
+
+
+def instance_norm(features, epsilon=1e-5):
+    """Zero mean and SD 1 of each channel over the spatial axes; never couples the patients of a batch."""
+    axes = tuple(range(1, features.ndim - 1))
+    mean = features.mean(axes, keepdims=True)
+    variance = jnp.square(features - mean).mean(axes, keepdims=True)
+    return (features - mean) * jax.lax.rsqrt(variance + epsilon)

@@ -1,0 +1,73 @@
+"""What belongs to one fold: its training patients, and everything fitted on them alone."""
+
+import numpy as np
+
+from radiogenomics import outputs, settings
+from radiogenomics.data import transform as gene_transform
+from radiogenomics.radiomics import batch_soft_features, resolve
+from radiogenomics.train.steps import TrainingArrays
+
+ALL = "fold_all"
+
+
+def fold_names(config, cohort):
+    """Folder names of the folds that the run trains."""
+    names = [f"fold_{number}" for number in range(len(cohort.folds))]
+    return names + [ALL] if config.train.train_on_all else names
+
+
+def held_out_patients(cohort, name):
+    """Ids that the named fold never sees in training; none for `fold_all`."""
+    return () if name == ALL else cohort.folds[int(name.removeprefix("fold_"))]
+
+
+def training_rows(cohort, name):
+    """Row numbers, ascending, of the patients that the named fold trains on."""
+    held_out = set(held_out_patients(cohort, name))
+    return np.array([row for row, patient in enumerate(cohort.patients) if patient not in held_out], np.int32)
+
+
+def patch_features(config, cohort):
+    """Differentiable features [N, F] of every real nodule patch: fold-independent, measured once a run."""
+    names = resolve(config.train.radiomic_features, config.data.ndim)
+    return np.asarray(
+        batch_soft_features(
+            cohort.nodules.image_hu.astype(np.float32),
+            cohort.nodules.mask.astype(np.float32),
+            settings.spacing_mm(config),
+            names,
+        )
+    )
+
+
+def fit_fold(config, cohort, rows, directory):
+    """Fits the gene transform on the patients in `rows` and stores it under `directory`; returns it."""
+    transform = gene_transform.fit_transform(
+        cohort.expression[rows], cohort.covariates.iloc[rows], cohort.genes, config
+    )
+    gene_transform.save_transform(directory, transform)
+    outputs.write_json(directory / "patients.json", [cohort.patients[row] for row in rows])
+    return transform
+
+
+def training_arrays(cohort, rows, transform, features):
+    """Host-side `TrainingArrays`; scaled by the patients in `rows` only, while rows of everybody stay addressable.
+
+    All folds share their shapes, and so one compilation; `pipeline.index_batches` draws training patients only.
+    """
+    standardised = transform.standardise(cohort.expression, cohort.covariates)
+    per_patient = np.stack(
+        [features[cohort.nodules.patient == row].mean(axis=0) for row in range(len(cohort.patients))]
+    )
+    mean = per_patient[rows].mean(axis=0)
+    sd = per_patient[rows].std(axis=0)
+    sd = np.where(sd > 0, sd, 1.0)
+    return TrainingArrays(
+        nodule_hu=cohort.nodules.image_hu,
+        nodule_mask=cohort.nodules.mask,
+        background_hu=cohort.backgrounds.image_hu,
+        components=transform.components(standardised).astype(np.float32),
+        targets=((per_patient - mean) / sd).astype(np.float32),
+        target_mean=mean.astype(np.float32),
+        target_sd=sd.astype(np.float32),
+    )

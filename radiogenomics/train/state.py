@@ -1,0 +1,66 @@
+"""Everything that training changes, in one pytree."""
+
+from typing import NamedTuple
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from radiogenomics.models.discriminator import make_discriminator
+from radiogenomics.models.generator import make_generator
+
+
+@flax.struct.dataclass
+class TrainState:
+    """The state of one fold's training; `ema` is the generator that is evaluated and mapped."""
+
+    step: jax.Array
+    generator: dict
+    ema: dict
+    discriminator: dict  # "params" and the power-iteration vectors of spectral normalisation
+    generator_optimizer: optax.OptState
+    discriminator_optimizer: optax.OptState
+
+
+class Players(NamedTuple):
+    """The two networks and their optimisers: everything about training that holds no arrays."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+
+
+def make_players(config):
+    """Networks and Adam optimisers that the configuration describes."""
+
+    def adam(rate):
+        return optax.adam(rate, b1=config.train.beta1, b2=config.train.beta2)
+
+    return Players(
+        make_generator(config),
+        make_discriminator(config),
+        adam(config.train.generator_rate),
+        adam(config.train.discriminator_rate),
+    )
+
+
+def create_state(config, players, component_count, key):
+    """Initial state; `component_count` is the number of inputs of the gene encoder."""
+    patch = jnp.zeros((1, *(config.data.size,) * config.data.ndim, 1))
+    components = jnp.zeros((1, component_count))
+    noise = jnp.zeros((1, config.model.noise_size))
+    generator_key, discriminator_key = jax.random.split(key)
+    generator = players.generator.init(generator_key, patch, components, noise)["params"]
+    discriminator = players.discriminator.init(discriminator_key, patch, patch, components, True)
+    return TrainState(
+        step=jnp.int32(0),
+        generator=generator,
+        # A copy, because the step donates its buffers and one buffer cannot be given away twice.
+        ema=jax.tree.map(jnp.copy, generator),
+        discriminator=discriminator,
+        generator_optimizer=players.generator_optimizer.init(generator),
+        discriminator_optimizer=players.discriminator_optimizer.init(discriminator["params"]),
+    )

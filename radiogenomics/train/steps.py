@@ -1,0 +1,189 @@
+"""The compiled training step: the discriminator first, then the generator against the updated discriminator."""
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+
+from radiogenomics import settings
+from radiogenomics.data import window
+from radiogenomics.radiomics import batch_soft_features, resolve
+from radiogenomics.train import augment, losses, sharding
+from radiogenomics.train.state import TrainState
+
+
+@flax.struct.dataclass
+class TrainingArrays:
+    """What training reads, resident on every device; rows of all patients, of which a fold draws its own."""
+
+    nodule_hu: jax.Array  # [N, *S] int16
+    nodule_mask: jax.Array  # [N, *S] uint8
+    background_hu: jax.Array  # [M, *S] int16
+    components: jax.Array  # [patients, K]
+    targets: jax.Array  # [patients, F] image features of the patient, in SDs of the training patients
+    target_mean: jax.Array  # [F] feature units
+    target_sd: jax.Array  # [F]
+
+
+@flax.struct.dataclass
+class Batch:
+    """One step's examples; images scaled to -1..1, channels last."""
+
+    real: jax.Array  # [batch, *S, 1]
+    real_mask: jax.Array  # [batch, *S, 1] in 0..1
+    background: jax.Array  # [batch, *S, 1]
+    components: jax.Array  # [batch, K]
+    other_components: jax.Array  # [batch, K] of a different patient
+    targets: jax.Array  # [batch, F]
+    noise: jax.Array  # [batch, Z]
+
+
+def gather_batch(config, arrays, indices, key):
+    """The examples that an index batch names, with fresh noise."""
+    component_key, other_key, noise_key = jax.random.split(key, 3)
+    count = len(indices["patient"])
+
+    def components(rows, component_key):
+        exact = arrays.components[rows]
+        # Noise on the components keeps the encoder from learning patients by heart.
+        return exact + config.train.component_noise * jax.random.normal(component_key, exact.shape)
+
+    return Batch(
+        real=window.scale_hu(arrays.nodule_hu[indices["nodule"]], config.data.window_hu)[..., None],
+        real_mask=arrays.nodule_mask[indices["nodule"]].astype(jnp.float32)[..., None],
+        background=window.scale_hu(arrays.background_hu[indices["background"]], config.data.window_hu)[..., None],
+        components=components(indices["patient"], component_key),
+        other_components=components(indices["other"], other_key),
+        targets=arrays.targets[indices["patient"]],
+        noise=jax.random.normal(noise_key, (count, config.model.noise_size)),
+    )
+
+
+def synthesised_features(config, synthesis):
+    """Image features [batch, F] of a synthesis, in physical units; differentiable."""
+    return batch_soft_features(
+        window.to_hu(synthesis.image[..., 0], config.data.window_hu),
+        synthesis.mask[..., 0],
+        settings.spacing_mm(config),
+        resolve(config.train.radiomic_features, config.data.ndim),
+    )
+
+
+def train_step(config, players, state, arrays, indices, key):
+    """One update of both players; returns the new state and the metrics of the step."""
+    key = jax.random.fold_in(key, state.step)
+    batch_key, discriminator_key, generator_key = jax.random.split(key, 3)
+    batch = gather_batch(config, arrays, indices, batch_key)
+    discriminator, discriminator_optimizer, discriminator_metrics = update_discriminator(
+        config, players, state, batch, discriminator_key
+    )
+    generator, generator_optimizer, generator_metrics = update_generator(
+        config, players, state, discriminator, arrays, batch, generator_key
+    )
+    decay = losses.ema_decay(config.train.ema_half_life_images, config.train.batch_size)
+    state = TrainState(
+        step=state.step + 1,
+        generator=generator,
+        ema=jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, state.ema, generator),
+        discriminator=discriminator,
+        generator_optimizer=generator_optimizer,
+        discriminator_optimizer=discriminator_optimizer,
+    )
+    return state, discriminator_metrics | generator_metrics
+
+
+def update_discriminator(config, players, state, batch, key):
+    """New discriminator variables, new optimiser state, and metrics."""
+    real_key, fake_key = jax.random.split(key)
+    synthesis = synthesise(players, state.generator, batch)
+
+    def objective(params):
+        variables = {"params": params, "batch_stats": state.discriminator["batch_stats"]}
+        of_real, stats = look(config, players, variables, batch.real, batch.real_mask, real_key)
+        of_fake, _ = look(config, players, variables, synthesis.image, synthesis.mask, fake_key)
+        real, stats = judge(players, variables | stats, of_real, batch.components)
+        fake, _ = judge(players, variables | stats, of_fake, batch.components)
+        mismatched, _ = judge(players, variables | stats, of_real, batch.other_components)
+        return losses.discriminator_loss(real, fake, mismatched), (stats, real, fake, mismatched)
+
+    params = state.discriminator["params"]
+    (loss, (stats, real, fake, mismatched)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
+    metrics = {
+        "discriminator_loss": loss,
+        "score_real": real.pair.mean(),
+        "score_fake": fake.pair.mean(),
+        "match_real": real.match.mean(),
+        "match_mismatched": mismatched.match.mean(),
+    }
+    return {"params": optax.apply_updates(params, update)} | stats, optimizer, metrics
+
+
+def update_generator(config, players, state, discriminator, arrays, batch, key):
+    """New generator parameters, new optimiser state, and metrics."""
+
+    def objective(params):
+        synthesis = synthesise(players, params, batch)
+        features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, key)
+        verdict, _ = judge(players, discriminator, features, batch.components)
+        radiomic = (synthesised_features(config, synthesis) - arrays.target_mean) / arrays.target_sd
+        adversarial = losses.adversarial_loss(verdict)
+        match = losses.match_loss(verdict)
+        consistency = losses.radiomic_loss(radiomic, batch.targets)
+        total = (
+            config.train.adversarial_weight * adversarial
+            + config.train.match_weight * match
+            + config.train.radiomic_weight * consistency
+        )
+        metrics = {
+            "generator_loss": total,
+            "adversarial_loss": adversarial,
+            "match_loss": match,
+            "radiomic_loss": consistency,
+            "mask_share": synthesis.mask.mean(),
+        }
+        return total, metrics
+
+    gradient, metrics = jax.grad(objective, has_aux=True)(state.generator)
+    update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
+    return optax.apply_updates(state.generator, update), optimizer, metrics
+
+
+def synthesise(players, params, batch):
+    """The generator's Synthesis of a batch."""
+    return players.generator.apply({"params": params}, batch.background, batch.components, batch.noise)
+
+
+def look(config, players, variables, image, mask, key):
+    """Discriminator features of the augmented image and mask (0..1), and the updated power-iteration vectors."""
+    image, mask = augment.augment(image, 2.0 * mask - 1.0, key, config.data.ndim, config.train.translate)
+    return players.discriminator.apply(variables, image, mask, True, method="features", mutable="batch_stats")
+
+
+def judge(players, variables, features, components):
+    """Verdict on features against genes, and the updated power-iteration vectors."""
+    return players.discriminator.apply(variables, features, components, True, method="judge", mutable="batch_stats")
+
+
+def compile_steps(config, players, mesh):
+    """`(state, arrays, indices [steps, batch], key) -> (state, metrics [steps])` as one donated, sharded call.
+
+    Unrolled on a CPU, where a rolled scan over convolutions is about nine times slower; rolled on accelerators.
+    """
+
+    def run(state, arrays, indices, key):
+        def body(state, step_indices):
+            return train_step(config, players, state, arrays, step_indices, key)
+
+        if jax.default_backend() != "cpu":
+            return jax.lax.scan(body, state, indices)
+        metrics = []
+        for step in range(len(indices["patient"])):
+            state, of_step = body(state, jax.tree.map(lambda rows, step=step: rows[step], indices))
+            metrics.append(of_step)
+        return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)
+
+    whole = sharding.replicated(mesh)
+    return jax.jit(
+        run, in_shardings=(whole, whole, sharding.over_batch(mesh), whole), out_shardings=whole, donate_argnums=0
+    )

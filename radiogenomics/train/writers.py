@@ -1,0 +1,56 @@
+"""What training writes besides checkpoints: metrics as JSON lines and TensorBoard events, samples as PNG."""
+
+import contextlib
+import json
+
+import jax
+import matplotlib
+import numpy as np
+import tensorboardX
+
+from radiogenomics import outputs
+
+matplotlib.use("Agg")
+from matplotlib import image as matplotlib_image  # noqa: E402 (after the backend is chosen)
+
+
+@contextlib.contextmanager
+def open_metrics(directory, first_step):
+    """Yields `write(step, metrics)`; lines past `first_step` left by an interrupted run are dropped first.
+
+    Only one host writes; the others get a function that does nothing.
+    """
+    if jax.process_index():
+        yield lambda step, metrics: None
+        return
+    path = directory / "metrics.jsonl"
+    kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first_step] if (
+        path.exists()
+    ) else []
+    outputs.write_text(path, "".join(line + "\n" for line in kept))
+    with open(path, "a", encoding="utf-8") as lines, tensorboardX.SummaryWriter(
+        str(directory / "tensorboard"), purge_step=first_step + 1
+    ) as events:
+
+        def write(step, metrics):
+            lines.write(json.dumps({"step": step} | metrics) + "\n")
+            lines.flush()
+            for name, value in metrics.items():
+                events.add_scalar(name, value, step)
+
+        yield write
+
+
+def write_samples(path, rows):
+    """Writes rows of images [count, S, S] in 0..1 as one PNG grid; of volumes the middle slice is shown."""
+    if jax.process_index():
+        return
+    flat = [np.concatenate([_middle_slice(image) for image in row], axis=1) for row in rows]
+    grid = np.clip(np.concatenate(flat, axis=0), 0.0, 1.0)
+    enlarged = np.kron(grid, np.ones((4, 4)))  # 32-pixel patches are too small to be looked at
+    with outputs.new_file(path) as aside:
+        matplotlib_image.imsave(aside, enlarged, cmap="gray", vmin=0.0, vmax=1.0)
+
+
+def _middle_slice(image):
+    return image if image.ndim == 2 else image[len(image) // 2]

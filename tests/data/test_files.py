@@ -1,0 +1,121 @@
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from radiogenomics.data import files
+from radiogenomics.errors import InputError
+
+
+def write_tables(folder, patients):
+    generator = np.random.default_rng(0)
+    values = pd.DataFrame(generator.lognormal(2, 1, (6, len(patients))), index=list("ABCDEF"), columns=patients)
+    values.loc["F", patients[1:]] = np.nan
+    values.to_csv(folder / "GSE103584_test_RNAseq.txt.gz", sep="\t", na_rep="NA")
+    rows = [f"{patient},VA,Adenocarcinoma,8/13/1994" for patient in patients]
+    text = "\n".join(["Case ID,Patient affiliation,Histology ,CT Date", *rows])
+    (folder / "X_DATA_LABELS_1.csv").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def shape():
+    return (24, 80, 100)
+
+
+@pytest.fixture
+def source(tmp_path, study, shape):
+    """P1 complete, P2 with a second SEG part, P3 without SEG, P4 without expression, P5 with its SEG elsewhere."""
+    volume, mask = study.make_chest(shape, nodule_center=(12, 40, 30))
+    for patient in ("P1", "P2", "P3", "P4", "P5"):
+        folder = tmp_path / "08-13-1994-study" / patient
+        datasets = study.write_ct(folder / "ct", patient, volume)
+        if patient == "P3":
+            continue
+        drawn = mask.copy()
+        drawn[2, 10, 10] |= patient == "P2"
+        if patient == "P5":
+            datasets = study.write_ct(tmp_path / "elsewhere", patient, volume)
+        study.write_seg(folder / "seg.dcm", datasets, [drawn])
+    for path in (tmp_path / "elsewhere").iterdir():
+        path.unlink()
+    write_tables(tmp_path, ["P1", "P2", "P3", "P5"])
+    return tmp_path
+
+
+def test_patients_are_kept_or_dropped_with_the_reason(source, files_config):
+    collected = files.collect(files_config, source)
+    rows = {row["patient"]: row for row in collected.qc}
+    assert {name: row["reason"] for name, row in rows.items()} == {
+        "P1": "",
+        "P2": "",
+        "P3": "no segmentation (DICOM SEG)",
+        "P4": "no expression profile in the expression table",
+        "P5": "segmentation: it refers to none of the 1 CT series, and none has slices at its planes.",
+    }
+    assert [name for name, row in rows.items() if row["kept"]] == ["P1", "P2"]
+    assert [patient.patient for patient in collected.patients] == ["P1", "P2"]
+    assert rows["P1"]["warnings"] == [] and "1 smaller parts of the mask left out" in rows["P2"]["warnings"][0]
+
+
+def test_patients_carry_what_the_files_say(source, files_config, study, shape):
+    patient = files.collect(files_config, source).patients[0]
+    _, mask = study.make_chest(shape, nodule_center=(12, 40, 30))
+    assert patient.nodule_image_hu.shape[1:] == patient.nodule_mask.shape[1:] == (16, 16)
+    assert patient.background_image_hu.shape == (3, 16, 16)
+    assert patient.measurements["volume_mm3"] == pytest.approx(mask.sum() * 8.0)
+    assert patient.nodule_image_hu[patient.nodule_mask > 0].mean() > -150  # The mask is on the nodule ...
+    assert patient.background_image_hu.mean() < -400  # ... and the background is lung.
+    assert patient.spacing_mm == 1.5
+    assert patient.covariates["site"] == "VA" and patient.covariates["kernel"] == "B45f/3"
+    assert patient.covariates["sequencing_batch"] == "1" and patient.covariates["kvp"] == 120.0
+
+
+def test_genes_are_those_detected_among_the_kept(source, files_config):
+    files_config.genes.min_detection = 0.6
+    collected = files.collect(files_config, source)
+    assert collected.genes == list("ABCDE")
+    assert collected.patients[0].expression.shape == (5,) and collected.patients[0].expression.dtype == np.float32
+    files_config.genes.min_detection = 0.5
+    kept = files.collect(files_config, source)
+    assert kept.genes == list("ABCDEF") and np.isnan(kept.patients[1].expression[5])
+
+
+def test_no_name_and_no_date_reaches_the_cohort(source, files_config, study):
+    collected = files.collect(files_config, source)
+    rows = [(patient.patient, patient.covariates, patient.measurements) for patient in collected.patients]
+    told = json.dumps([collected.qc, rows])
+    for secret in (study.name, study.date, "1994", str(source)):
+        assert secret not in told
+
+
+def test_collecting_is_repeatable(source, files_config):
+    first, again = (files.collect(files_config, source, progress=list) for _ in range(2))
+    for one, other in zip(first.patients, again.patients, strict=True):
+        for field in dataclasses.fields(one):
+            np.testing.assert_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def test_a_missing_source_is_told(tmp_path, files_config):
+    with pytest.raises(InputError, match="no such folder"):
+        files.collect(files_config, tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no DICOM file"):
+        files.collect(files_config, tmp_path)
+
+
+def test_a_missing_or_doubtful_expression_table_is_told(source, files_config):
+    table = source / "GSE103584_test_RNAseq.txt.gz"
+    (source / "GSE103584_other_RNAseq.txt").write_bytes(b"")
+    with pytest.raises(InputError, match="matches GSE103584_other_RNAseq.txt, GSE103584_test_RNAseq.txt; expected one"):
+        files.collect(files_config, source)
+    (source / "GSE103584_other_RNAseq.txt").unlink()
+    table.unlink()
+    with pytest.raises(InputError, match="files.expression"):
+        files.collect(files_config, source)
+
+
+def test_small_nodules_are_dropped_by_their_diameter(source, files_config):
+    files_config.files.min_diameter_mm = 20.0
+    rows = files.collect(files_config, source).qc
+    assert rows[0]["reason"].startswith("nodule: diameter 1") and not rows[0]["kept"]
