@@ -1,0 +1,8 @@
+"""Analysis of trained runs: maps, gate, baseline, and questions from a notebook."""
+
+from radiogenomics.analysis.explore import patient_jacobian, pixel_map, synthesise
+from radiogenomics.analysis.map_files import read_map
+from radiogenomics.analysis.mapping import radiogenomic_map
+from radiogenomics.analysis.run import load_run
+
+__all__ = ["load_run", "patient_jacobian", "pixel_map", "radiogenomic_map", "read_map", "synthesise"]

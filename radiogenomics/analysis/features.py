@@ -1,7 +1,5 @@
 """Exact image features of real nodules, patient by patient, and what covariates explain of them."""
 
-import logging
-
 import numpy as np
 import pandas as pd
 
@@ -22,9 +20,11 @@ def real_patches(cohort, names):
 
 def real_features(cohort, names):
     """A DataFrame [patients, F]: equal-weight mean over each patient's patches, NaN where no patch has the feature."""
-    values, reasons = real_patches(cohort, names)
-    for patient, feature, reason in reasons:
-        logging.debug("%s: %s undefined (%s)", patient, feature, reason)
+    return patient_means(cohort, real_patches(cohort, names)[0], names)
+
+
+def patient_means(cohort, values, names):
+    """Features of nodule patches [N, F] as a DataFrame of patients' means, NaN where no patch has the feature."""
     frame = pd.DataFrame(values, columns=list(names)).groupby(cohort.nodules.patient).mean()
     return frame.reindex(range(len(cohort.patients))).set_index(pd.Index(cohort.patients, name="patient"))
 

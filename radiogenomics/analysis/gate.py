@@ -56,7 +56,8 @@ def retrieval(real, synthetic, folds, permutations, seed):
     synthetic = statistics.standardise_within(synthetic, folds)
     observed = _ranks(real, synthetic, folds)
     orders = statistics.within_fold_permutations(folds, permutations, seed)
-    null = np.array([[(ranks == 0).mean(), (ranks < 5).mean()] for ranks in _permuted_ranks(real, synthetic, folds, orders)])
+    shuffled = _permuted_ranks(real, synthetic, folds, orders)
+    null = np.array([[(ranks == 0).mean(), (ranks < 5).mean()] for ranks in shuffled])
     sizes = np.array([len(rows) for rows in folds])
     result = {"mean_rank_share": float(np.mean(observed / np.repeat(np.maximum(sizes - 1, 1), sizes)[_order(folds)]))}
     for column, within in enumerate((1, 5)):

@@ -30,7 +30,8 @@ class FactoredJacobian(NamedTuple):
         """Per gene [G] the norm of its image change inside a region [*S] of 0 and 1, through the Gram matrix."""
         inside = (self.image_by_code * region[..., None]).reshape(-1, self.image_by_code.shape[-1])
         gram = inside.T @ inside
-        return np.sqrt(np.maximum(np.einsum("cg,cd,dg->g", self.code_by_gene, gram, self.code_by_gene, optimize=True), 0))
+        squared = (self.code_by_gene * (gram @ self.code_by_gene)).sum(axis=0)
+        return np.sqrt(np.maximum(squared, 0.0))
 
     def axes(self, count):
         """Leading singular triplets: image patterns [*S, count], strengths [count], gene loadings [G, count]."""
@@ -52,19 +53,16 @@ def image_jacobian(decode, encode, component, pull_back, chunk=16):
       pull_back: gradients with respect to components [..., K] -> with respect to genes [..., G].
       chunk: forward-mode passes at once; memory grows with it.
     """
-    by_code, by_component = _factors(decode, encode, chunk)(component)
+    by_code, by_component = jax.jit(lambda u: code_factors(decode, encode, u, chunk))(component)
     return FactoredJacobian(np.asarray(by_code), pull_back(np.asarray(by_component)))
 
 
-def _factors(decode, encode, chunk):
-    @jax.jit
-    def factors(component):
-        code = encode(component)
-        _, push = jax.linearize(decode, code)
-        columns = jax.lax.map(push, jnp.eye(len(code)), batch_size=chunk)
-        return jnp.moveaxis(columns, 0, -1), jax.jacrev(encode)(component)
-
-    return factors
+def code_factors(decode, encode, component, chunk=16):
+    """The two factors (dx/dc [*S, C], dc/du [C, K]); traceable, so a caller can compile it with its own arguments."""
+    code = encode(component)
+    _, push = jax.linearize(decode, code)
+    columns = jax.lax.map(push, jnp.eye(len(code)), batch_size=chunk)
+    return jnp.moveaxis(columns, 0, -1), jax.jacrev(encode)(component)
 
 
 def feature_sensitivity(features):

@@ -5,7 +5,7 @@ import xarray
 
 from radiogenomics import outputs
 from radiogenomics.analysis import evaluation
-from radiogenomics.analysis.radiogenomic_map import radiogenomic_map
+from radiogenomics.analysis.mapping import radiogenomic_map
 from radiogenomics.errors import InputError
 
 

@@ -24,8 +24,18 @@ def make_draws(run, fold, backgrounds, noises):
     generator = np.random.default_rng(run.config.seed)
     chosen = np.sort(generator.choice(candidates, backgrounds, replace=len(candidates) < backgrounds))
     patches = np.asarray(window.scale_hu(run.cohort.backgrounds.image_hu[chosen], run.config.data.window_hu))
-    noise = generator.standard_normal((noises, run.config.model.noise_size), dtype=np.float32)
-    return Draws(np.repeat(patches, noises, axis=0)[..., None], np.tile(noise, (backgrounds, 1)))
+    return combine_draws(patches, draw_noise(run, noises))
+
+
+def draw_noise(run, count):
+    """Noise vectors [count, Z], the same for every patient and fold of a run."""
+    generator = np.random.default_rng(run.config.seed)
+    return generator.standard_normal((count, run.config.model.noise_size), dtype=np.float32)
+
+
+def combine_draws(patches, noise):
+    """Draws of every patch [B, *S] (scaled to -1..1) with every noise [N, Z]."""
+    return Draws(np.repeat(patches, len(noise), axis=0)[..., None], np.tile(noise, (len(patches), 1)))
 
 
 def images_of(run, fold, component, draws):

@@ -16,6 +16,7 @@ class CovariateModel:
     levels: dict  # categorical column -> list of levels that get an indicator (the first level is the reference)
     moments: dict  # numeric column -> [mean, SD] of the training patients
     dropped: tuple  # columns that the training patients cannot identify
+    average: tuple  # design row of the average training patient
 
     def design(self, covariates):
         """The design matrix [patients, 1 + columns]; an unseen level counts as the reference, NaN as the mean."""
@@ -42,7 +43,7 @@ def fit_covariates(covariates, names):
         raise InputError(
             f"genes.adjust: the cohort has no covariate '{unknown[0]}'; it has {', '.join(covariates.columns)}."
         )
-    model = CovariateModel(levels={}, moments={}, dropped=())
+    model = CovariateModel(levels={}, moments={}, dropped=(), average=())
     for name in names:
         candidate = _with_column(model, covariates, name)
         design = candidate.design(covariates)
@@ -55,7 +56,7 @@ def fit_covariates(covariates, names):
             f"genes.adjust: {model.design(covariates).shape[1] - 1} covariate columns for {len(covariates)} "
             "training patients; expected fewer columns than patients."
         )
-    return model
+    return dataclasses.replace(model, average=tuple(model.design(covariates).mean(axis=0)))
 
 
 def _with_column(model, covariates, name):

@@ -28,10 +28,17 @@ class GeneTransform:
     sd: np.ndarray  # [G] of the residuals
     loadings: np.ndarray  # [G, K], K = 0 without a front end; components have SD 1 on the training patients
 
-    def standardise(self, expression, covariates):
-        """Standardised genes [patients, G], in SDs of the training patients."""
+    def standardise(self, expression, covariates=None):
+        """Standardised genes [patients, G], in SDs of the training patients.
+
+        Without covariates every patient counts as the average training patient.
+        """
         scaled = _scaled(expression, self.center, self.scale, self.clip_sd)
-        residuals = covariate_models.remove_effects(self.covariates.design(covariates), self.effects, scaled)
+        if covariates is None:
+            design = np.tile(self.covariates.average, (len(scaled), 1))
+        else:
+            design = self.covariates.design(covariates)
+        residuals = covariate_models.remove_effects(design, self.effects, scaled)
         return (residuals / self.sd).astype(np.float32)
 
     def components(self, standardised):
@@ -135,7 +142,6 @@ def load_transform(directory):
         raise InputError(f"{directory / 'genes.json'}: version {meta['version']}; this code reads version {VERSION}.")
     with np.load(directory / "genes.npz", allow_pickle=False) as arrays:
         stored = {name: arrays[name] for name in ARRAYS}
-    model = covariate_models.CovariateModel(
-        **(meta["covariates"] | {"dropped": tuple(meta["covariates"]["dropped"])})
-    )
+    lists = {name: tuple(meta["covariates"][name]) for name in ("dropped", "average")}
+    model = covariate_models.CovariateModel(**(meta["covariates"] | lists))
     return GeneTransform(genes=tuple(meta["genes"]), clip_sd=meta["clip_sd"], covariates=model, **stored)

@@ -163,7 +163,7 @@ def _gene_table(run, by_gene, real, positions):
         "q": statistics.benjamini_hochberg(evidence.p),
         "p_max": evidence.p_max,
     }
-    return xarray.Dataset({name: (("gene", "feature"), values.astype(np.float32)) for name, values in table.items()})
+    return _dataset(table, ("gene", "feature"))
 
 
 def _metagene_table(run, by_metagene, effects, real, positions):
@@ -179,7 +179,11 @@ def _metagene_table(run, by_metagene, effects, real, positions):
         "metagene_effect_q": statistics.benjamini_hochberg(evidence.p),
         "metagene_effect_p_max": evidence.p_max,
     }
-    return xarray.Dataset({name: (("metagene", "feature"), values.astype(np.float32)) for name, values in table.items()})
+    return _dataset(table, ("metagene", "feature"))
+
+
+def _dataset(table, dims):
+    return xarray.Dataset({name: (dims, values.astype(np.float32)) for name, values in table.items()})
 
 
 def _bootstrap_error(values, positions, bootstraps, seed):
