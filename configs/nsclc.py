@@ -10,7 +10,7 @@ def get_config():
     config = default_config()
     config.data.source = "files"
     config.data.extent_mm = 60.0
-    config.data.size = 64
+    config.data.size = 48
     config.files = ml_collections.ConfigDict(
         dict(
             expression="GSE103584*RNAseq.txt*",  # pattern of the expression table, anywhere under the source folder

@@ -12,6 +12,8 @@ from ml_collections import config_flags
 from radiogenomics.errors import InputError, TrainingStopped
 
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and exit.")
+# What is defined from here on belongs to the launcher that asks for it, and so is shown by its --help.
+flags.disclaim_key_flags()
 
 
 def define_config():
@@ -55,17 +57,20 @@ def run(main, flags_shown=()):
                 raise
             return _fail(_sentence(error))
 
+    flags.declare_key_flag("dry_run")
     app.run(guarded, flags_parser=_parse)
 
 
 def _parse(arguments):
     try:
         return flags.FLAGS(arguments)
+    except SystemExit:
+        sys.exit(0)  # --help, which absl ends with status 1.
     except flags.Error as error:
         sys.exit(_fail(str(error).replace("\n", " ")))
-    except (AttributeError, KeyError, TypeError, ValueError, FileNotFoundError) as error:
-        # config_flags raises these for unknown keys, wrong types and missing files.
-        sys.exit(_fail(f"--config: {_sentence(error)}"))
+    except Exception as error:
+        # Unknown keys, wrong types, missing files, and whatever can be wrong in a configuration file, which is Python.
+        sys.exit(_fail(f"--config: {_sentence(error) or type(error).__name__}"))
 
 
 def _narrate_plainly():

@@ -28,7 +28,7 @@ def default_config():
         dict(
             min_detection=0.5,  # share of patients in whom a gene must be detected (label-free)
             clip_sd=4.0,  # robust SDs beyond which log2 expression is clipped
-            components=20,  # of the PCA front end; 0 feeds all genes to the encoder
+            components=30,  # of the PCA front end; 0 feeds all genes to the encoder
             adjust=("sequencing_batch", "site"),  # covariates removed from genes, and from features at the statistic
         )
     )
@@ -47,15 +47,17 @@ def default_config():
             steps=1000,
             batch_size=16,
             steps_per_call=0,  # compiled steps a call; 0: one on CPU, 20 on an accelerator
-            generator_rate=5e-4,
+            generator_rate=2e-3,
             discriminator_rate=5e-4,
-            beta1=0.0,
+            beta1=0.5,
             beta2=0.99,
             ema_half_life_images=2000.0,
-            component_noise=0.3,  # SD added to the whitened gene components
+            component_noise=0.4,  # SD added to the whitened gene components
+            mix_share=0.8,  # of the synthesised examples, from two patients' genes mixed with their features
             adversarial_weight=1.0,
             match_weight=1.0,  # of the gene-matching head in both players
             radiomic_weight=20.0,
+            softness_weight=2.0,  # of mask values between 0 and 1
             radiomic_features=(
                 "equivalent_diameter_mm", "mean_hu", "sd_hu", "circularity", "elongation",
                 "spiculation", "core_to_rim_hu", "texture_energy_hu",

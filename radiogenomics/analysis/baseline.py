@@ -54,9 +54,9 @@ def classical_map(tables, config):
       InputError: with fewer than ten patients, or a feature without variation.
     """
     check_tables(tables)
-    genes = list(tables.expression.columns)
-    transform = gene_transform.fit_transform(tables.expression.to_numpy(), tables.covariates, genes, config)
-    standardised = transform.standardise(tables.expression.to_numpy(), tables.covariates)
+    transform, standardised = gene_transform.standardise_everybody(
+        tables.expression.to_numpy(), tables.covariates, list(tables.expression.columns), config
+    )
     outcomes = _adjusted(tables, transform)
     sd = np.nanstd(outcomes, axis=0)
     by_gene = _evidence(standardised, outcomes, config)

@@ -16,7 +16,7 @@ def map_cohort(directory, out, config=None):
     """Writes the classical map of a cohort into `out`; by default with the settings the cohort was made with."""
     cohort = cohorts.load_cohort(directory)
     config = config or ml_collections.ConfigDict(outputs.read_json(directory / "config.json")["config"])
-    _write(baseline.tables_of_cohort(cohort, config), out, config)
+    _write(baseline.tables_of_cohort(cohort, config), out, config, cohort_fingerprint=cohort.fingerprint)
 
 
 def map_tables(expression, features, covariates, out, config=None):
@@ -65,7 +65,7 @@ def read_table(path):
     return table
 
 
-def _write(tables, out, config):
-    dataset = baseline.classical_map(tables, config)
+def _write(tables, out, config, **attributes):
+    dataset = baseline.classical_map(tables, config).assign_attrs(attributes)
     map_files.write_map(out, dataset, config.map.fdr)
     logging.info("%s: map of %d genes x %d features", out, dataset.sizes["gene"], dataset.sizes["feature"])

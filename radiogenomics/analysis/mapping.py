@@ -74,8 +74,10 @@ def gene_columns(known, genes):
 
 def cohort_metagenes(run):
     """Metagene weights [G, M] by k-means on everybody's expression: no image is looked at, so no fold is needed."""
-    whole = gene_transform.fit_transform(run.cohort.expression, run.cohort.covariates, run.cohort.genes, run.config)
-    standardised = whole.standardise(run.cohort.expression, run.cohort.covariates)
+    cohort = run.cohort
+    _, standardised = gene_transform.standardise_everybody(
+        cohort.expression, cohort.covariates, cohort.genes, run.config
+    )
     return metagenes.find_metagenes(standardised, run.config.map.metagenes, run.config.seed)
 
 

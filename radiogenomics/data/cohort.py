@@ -208,6 +208,7 @@ def load_cohort(directory):
     rows = {table: _read_table(directory, table) for table in TABLES}
     patients = tuple(row["patient"] for row in rows["patients"])
     position = {name: index for index, name in enumerate(patients)}
+    _check_patches(directory, rows, position)
     genes = tuple((directory / "genes.txt").read_text(encoding="utf-8").split())
     expression = np.stack([row["expression"] for row in rows["patients"]])
     if expression.shape[1] != len(genes):
@@ -237,13 +238,26 @@ def _read_table(directory, table):
         raise InputError(f"{folder}: missing; the cohort is incomplete, make it again with launch/prepare.py.")
     try:
         with _quiet_absl():
-            source = tfds.builder_from_directory(folder).as_data_source(split="cohort")
+            builder = tfds.builder_from_directory(folder)
+            source = builder.as_data_source(split="cohort")
         rows = source.__getitems__(list(range(len(source))))
     except (ValueError, RuntimeError, OSError, IndexError) as error:
-        raise InputError(f"{folder}: cannot be read ({str(error).splitlines()[0]}).") from error
-    if not rows:
-        raise InputError(f"{folder}: holds no example; an empty cohort cannot be used.")
+        raise InputError(f"{folder}: cannot be read ({' '.join(str(error).split())}).") from error
+    # A file cut off in the middle may be read without an error, as fewer examples or ones without content.
+    whole = sum(all(value is not None for value in row.values()) for row in rows)
+    expected = builder.info.splits["cohort"].num_examples
+    if whole != expected or not rows:
+        raise InputError(f"{folder}: holds {whole} whole examples; expected {expected or 'some'}; make the cohort again.")
     return [_decode(row) for row in rows]
+
+
+def _check_patches(directory, rows, patients):
+    """InputError unless nodules and backgrounds are those of the listed patients, at least one each."""
+    for table in ("nodules", "backgrounds"):
+        owners = {row["patient"] for row in rows[table]}
+        for name in sorted(patients.keys() ^ owners):
+            problem = "has no example" if name in patients else "is not in the table of patients"
+            raise InputError(f"{directory / table}: patient '{name}' {problem}; make the cohort again.")
 
 
 def _decode(value):
@@ -268,12 +282,15 @@ def _patches(rows, position):
 
 def read_folds(path, patients):
     """Folds of `split.json` as tuples of ids; InputError unless they partition `patients`."""
-    folds = outputs.read_json(path).get("folds")
-    listed = [name for fold in folds or [] for name in fold]
-    if sorted(listed) != sorted(patients):
+    split = outputs.read_json(path)
+    folds = split.get("folds") if isinstance(split, dict) else None
+    if not isinstance(folds, list) or not all(isinstance(fold, list) for fold in folds):
+        raise InputError(f'{path}: no folds in it; expected {{"folds": [[patient ids], ...]}}.')
+    listed = [name for fold in folds for name in fold]
+    if sorted(map(str, listed)) != sorted(patients) or not all(folds):
         raise InputError(
             f"{path}: the folds list {len(listed)} patients ({len(set(listed))} different); "
-            f"expected each of the cohort's {len(patients)} exactly once."
+            f"expected each of the cohort's {len(patients)} exactly once, and no empty fold."
         )
     return tuple(tuple(fold) for fold in folds)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import pathlib
 
 import pandas as pd
 import tqdm
@@ -20,9 +21,13 @@ def prepare(config, out, source=None):
       source: folder of downloaded files, for `data.source` "files".
 
     Raises:
-      InputError: for a source that does not fit, no usable patient, or a folder made with other settings.
+      InputError: for no configuration, a source that does not fit, no usable patient, or a folder made with other
+        settings.
     """
-    wanted = {"config": json.loads(config.to_json()), "source": str(source.resolve()) if source else None}
+    if config is None:
+        raise InputError("--config: not given; expected a configuration file, for instance configs/phantom.py.")
+    out, source = pathlib.Path(out), pathlib.Path(source).resolve() if source else None
+    wanted = {"config": json.loads(config.to_json()), "source": str(source) if source else None}
     if (out / "config.json").exists():
         if outputs.read_json(out / "config.json") != json.loads(json.dumps(wanted)):
             raise InputError(f"{out}: holds a cohort made with other settings; choose another --out.")

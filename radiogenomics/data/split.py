@@ -21,8 +21,10 @@ def make_folds(covariates, stratify, count, seed):
       A list of lists of patient ids.
 
     Raises:
-      InputError: with fewer than two patients a fold.
+      InputError: with fewer than two folds, or two patients a fold.
     """
+    if count < 2:
+        raise InputError(f"data.folds: {count}; expected at least 2, because every patient is held out once.")
     if len(covariates) < 2 * count:
         raise InputError(
             f"data.folds: {count} folds of {len(covariates)} patients; expected at least two patients a fold."

@@ -60,11 +60,11 @@ def fit_transform(expression, covariates, genes, config):
       config: the configuration; reads `genes.clip_sd`, `genes.adjust` and `genes.components`.
 
     Raises:
-      InputError: for negative expression, or more components than the patients can carry.
+      InputError: for negative or infinite expression, or more components than the patients can carry.
     """
-    if np.nanmin(expression) < 0:
-        gene = genes[int(np.nanargmin(np.nanmin(expression, axis=0, initial=np.inf)))]
-        raise InputError(f"expression: gene {gene} has the value {np.nanmin(expression):g}; expected FPKM or TPM >= 0.")
+    _check_expression(expression, genes)
+    if config.genes.clip_sd <= 0:
+        raise InputError(f"genes.clip_sd: {config.genes.clip_sd:g}; expected more than 0.")
     log = _log2(expression)
     center = np.median(log, axis=0)
     scale = _robust_sd(log)
@@ -88,6 +88,27 @@ def fit_transform(expression, covariates, genes, config):
     )
 
 
+def standardise_everybody(expression, covariates, genes, config):
+    """(transform, standardised genes [patients, G]) fitted on all the patients given, without a front end.
+
+    For what needs no held-out patients: clusters of genes, and the classical route.
+    """
+    plain = config.copy_and_resolve_references()
+    plain.genes.components = 0
+    transform = fit_transform(expression, covariates, genes, plain)
+    return transform, transform.standardise(expression, covariates)
+
+
+def _check_expression(expression, genes):
+    impossible = np.argwhere((expression < 0) | np.isinf(expression))
+    if len(impossible):
+        row, column = impossible[0]
+        raise InputError(
+            f"expression: gene {genes[column]} has the value {expression[row, column]:g}; "
+            "expected FPKM or TPM, finite and not negative."
+        )
+
+
 def _log2(expression):
     return np.log2(np.nan_to_num(np.asarray(expression, np.float64), nan=0.0) + 1.0)
 
@@ -109,12 +130,14 @@ def _principal_loadings(standardised, count):
     patients, genes = standardised.shape
     if count == 0:
         return np.zeros((genes, 0), np.float32)
-    if count >= min(patients, genes):
-        raise InputError(
-            f"genes.components: {count}, but {patients} training patients and {genes} genes carry at most "
-            f"{min(patients, genes) - 1}."
-        )
     _, singular, directions = np.linalg.svd(standardised, full_matrices=False)
+    # Whitening a component without variance would blow up rounding errors.
+    carried = int((singular > 1e-6 * max(singular[0], 1.0)).sum())
+    if not 0 <= count <= carried:
+        raise InputError(
+            f"genes.components: {count}; {patients} training patients and {genes} genes, less the covariates adjusted "
+            f"for, carry 0 to {carried}."
+        )
     # The sign of a singular vector is arbitrary; fixing it keeps runs comparable across machines.
     signs = np.sign(directions[np.arange(count), np.abs(directions[:count]).argmax(axis=1)])
     return (directions[:count] * (signs * np.sqrt(patients) / singular[:count])[:, None]).T.astype(np.float32)

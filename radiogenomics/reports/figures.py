@@ -18,15 +18,20 @@ from radiogenomics.reports import tables
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 FOLD_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, "#7A6A00", "#444444")
-GREY, INK, PALE = "#9AA3AD", "#1D2530", "#E5E9EF"
+GREY, LIGHT_GREY, INK, PALE = "#9AA3AD", "#CBD1D8", "#1D2530", "#E5E9EF"
 DIVERGING = "RdBu_r"
 UNSUPPORTED = "not supported by held-out patients"
+INTERACTION = {
+    "displaylogo": False, "responsive": True,
+    # Named, because Plotly's default buttons offer to upload the chart.
+    "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+}
 WIDTH = 11.25  # inches; a figure fills the page's 1080 pixels
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "axes.edgecolor": GREY,
     "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False,
-    "axes.spines.right": False, "legend.frameon": False, "figure.constrained_layout.use": True, "svg.hashsalt": "report",
-    "savefig.dpi": 144,
+    "axes.spines.right": False, "legend.frameon": False, "figure.constrained_layout.use": True,
+    "svg.hashsalt": "report", "savefig.dpi": 144,
     "text.parse_math": False,  # names from files may hold a dollar sign
 }
 
@@ -100,7 +105,7 @@ def draw_training(metrics):
     right.axhline(0, color=PALE, zorder=0)
     right.plot([], [], color=INK, label="real nodules")
     right.plot([], [], color=INK, linestyle="--", label="synthesised nodules")
-    right.set(title="Discriminator score (apart: it tells them apart)", xlabel="training step", ylabel="score (logit)")
+    right.set(title="Discriminator score (apart: it tells them apart)", xlabel="training step", ylabel="score")
     right.legend(fontsize=8)
     return figure
 
@@ -135,7 +140,7 @@ def draw_gate(rows):
     axis.grid(axis="y", color=PALE)
     axis.set_axisbelow(True)
     axis.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper center", ncols=5, fontsize=8.5)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper center", ncols=5, fontsize=8.5)
     return figure
 
 
@@ -145,7 +150,8 @@ def _draw_intervals(axis, chosen, color, filled, label):
         return
     y, r, low, high = (np.array(column, float) for column in zip(*known, strict=True))
     axis.hlines(y, low, high, color=color, linewidth=2.2)
-    axis.scatter(r, y, s=46, color=color if filled else "white", edgecolors=color, linewidths=1.6, label=label, zorder=4)
+    face = color if filled else "white"
+    axis.scatter(r, y, s=46, color=face, edgecolors=color, linewidths=1.6, label=label, zorder=4)
 
 
 @styled
@@ -224,9 +230,10 @@ def _draw_table(figure, axis, shown, values, found, sure, label):
     colored[count:], grey[:count] = np.nan, np.nan
     picture = axis.imshow(colored, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
     axis.imshow(np.abs(grey), cmap="Greys", vmin=0, vmax=3 * limit, aspect="auto")
-    for marked, marker, size, name in ((found & ~sure, ".", 14, "q below the limit"), (sure, "*", 22, "family-wise")):
+    for marked, marker, size in ((found & ~sure, "o", 7), (sure, "*", 34)):
         y, x = np.nonzero(marked[:count])
-        axis.scatter(x, y, marker=marker, s=size, color=INK, linewidths=0, label=name)
+        colors = np.where(np.abs(values[y, x]) > 0.6 * limit, "white", INK)
+        axis.scatter(x, y, marker=marker, s=size, c=colors, linewidths=0)
     labels = tables.feature_labels(shown)
     axis.set_yticks(range(len(labels)), labels.values())
     for place, text in enumerate(axis.get_yticklabels()):
@@ -286,7 +293,7 @@ def _draw_effect_row(axes, shown):
     limit = 1.1 * np.nanmax(np.abs(effect) + error, initial=1e-9)
     for column, axis in enumerate(axes[: len(effect)]):
         axis.barh(place, effect[column], xerr=error[column], height=0.65, ecolor=INK, error_kw={"linewidth": 1},
-                  color=[BLUE if row < count else "#CBD1D8" for row in place])
+                  color=[BLUE if row < count else LIGHT_GREY for row in place])
         axis.axvline(0, color=INK, linewidth=0.8)
         axis.set(xlim=(-limit, limit), ylim=(len(place) - 0.4, -0.6))
         axis.set_yticks(place, tables.feature_labels(shown).values() if column == 0 else [])
@@ -304,17 +311,20 @@ def draw_comparison(dataset, baseline, rows, planted):
     lines = -(-len(rows) // columns)
     figure = Figure(figsize=(WIDTH, 2.35 * lines + 0.3))
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    genes = [gene for gene in dataset["gene"].values if gene in set(baseline["gene"].values)]
+    genes = dataset["gene"].values[np.isin(dataset["gene"].values, baseline["gene"].values)]
     labels = tables.feature_labels(dataset)
     for axis, row in zip(axes.flat, rows, strict=False):
         x = np.abs(baseline["score"].sel(gene=genes, feature=row["feature"]).values)
         y = dataset["score"].sel(gene=genes, feature=row["feature"]).values
         true = np.isin(genes, list(planted.get(row["feature"], ())))
-        axis.scatter(x[~true], y[~true], s=4, color=SKY if row["supported"] else "#CBD1D8", linewidths=0, rasterized=True)
+        color = SKY if row["supported"] else LIGHT_GREY
+        axis.scatter(x[~true], y[~true], s=4, color=color, linewidths=0, rasterized=True)
         axis.scatter(x[true], y[true], s=5, color=RED, linewidths=0, rasterized=True)
         axis.set_title(labels[row["feature"]] + ("" if row["supported"] else "\nnot supported"), fontsize=8.5)
     for axis in axes.flat[len(rows):]:
         axis.set_axis_off()
+    for axis in axes.flat[max(len(rows) - columns, 0):len(rows)]:  # those with nothing below
+        axis.tick_params(labelbottom=True)
     figure.supxlabel("classical: |Spearman correlation|", fontsize=9)
     figure.supylabel("generator: score", fontsize=9)
     return figure
@@ -333,7 +343,8 @@ def draw_recovery(planted):
     for route, marker, color in zip(routes, "oD^", (BLUE, ORANGE, GREEN), strict=False):
         known = [(link["routes"][route["key"]], y) for link, y in zip(links, place, strict=True)]
         known = [(scores["average_precision"], y + shift[route["key"]]) for scores, y in known if scores]
-        axis.scatter(*zip(*known, strict=True), marker=marker, color=color, s=34, label=route["name"], zorder=3)
+        if known:
+            axis.scatter(*zip(*known, strict=True), marker=marker, color=color, s=34, label=route["name"], zorder=3)
     axis.set_yticks(place, [f"{link['factor']} ({link['kind']})" for link in links])
     axis.set(xlim=(-0.02, 1.04), ylim=(-0.6, len(links) - 0.4), xlabel="average precision of the planted genes")
     axis.grid(axis="y", color=PALE)
@@ -352,39 +363,38 @@ def interactive_map(dataset, groups):
     count = len(tables.supported_features(shown))
     limit = np.nanmax(np.abs(values[:count] if count else values), initial=1e-9)
     labels = [html.escape(label) for label in tables.feature_labels(shown).values()]
+    labels[count:] = [f"{label}, not supported" for label in labels[count:]]
     columns = [html.escape(gene) for gene in genes]
     text = _hover_text(shown)
     figure = plotly.graph_objects.Figure()
     for rows, scale, bar in ((slice(0, count), "RdBu_r", True), (slice(count, None), "Greys", False)):
         if len(labels[rows]):
             figure.add_heatmap(
-                z=np.round(values[rows] if bar else np.abs(values[rows]), 4), x=columns, y=labels[rows], text=text[rows],
+                z=np.round(values[rows] if bar else np.abs(values[rows]), 4), x=columns, y=labels[rows],
+                text=text[rows],
                 colorscale=scale, zmin=-limit if bar else 0, zmax=limit if bar else 3 * limit, showscale=bar,
                 hovertemplate="%{text}<extra></extra>", xgap=0.5, ygap=1,
                 colorbar={"title": {"text": "feature SD<br>per gene SD"}, "thickness": 12, "outlinewidth": 0},
             )
     figure.update_layout(
-        height=34 * len(features) + 150, margin={"l": 10, "r": 10, "t": 10, "b": 10}, template="simple_white",
+        height=34 * len(features) + 170, margin={"l": 10, "r": 10, "t": 34, "b": 10}, template="simple_white",
         font={"family": "system-ui, sans-serif", "size": 12}, yaxis={"autorange": "reversed", "automargin": True},
         xaxis={"automargin": True, "tickangle": -90, "tickfont": {"size": 9}, "type": "category"},
     )
-    return figure.to_html(
-        full_html=False, include_plotlyjs=True, div_id="interactive-map", config={"displaylogo": False, "responsive": True}
-    )
+    return figure.to_html(full_html=False, include_plotlyjs=True, div_id="interactive-map", config=INTERACTION)
 
 
 def _hover_text(shown):
     """Hover lines [feature][gene] of a map."""
-    labels, supported = tables.feature_labels(shown), tables.supported_features(shown)
-    units = shown["unit"].values if "unit" in shown.coords else [""] * shown.sizes["feature"]
+    supported, units = tables.supported_features(shown), tables.feature_units(shown)
     lines = []
-    for place, (feature, label) in enumerate(labels.items()):
-        column = shown.isel(feature=place)
+    for feature, label in tables.feature_labels(shown).items():
+        column = shown.sel(feature=feature)
         se = column["se"].values if "se" in column else np.full(shown.sizes["gene"], np.nan)
         stamp = "" if feature in supported else f"<br><i>{UNSUPPORTED}</i>"
         lines.append([
             f"<b>{html.escape(str(gene))}</b><br>{html.escape(label)}<br>association {tables.number(association)} "
-            f"± {tables.number(error, 2)} {html.escape(str(units[place]))} per gene SD<br>"
+            f"± {tables.number(error, 2)} {html.escape(units[feature])} per gene SD<br>"
             f"score {tables.correlation(score)}, q {tables.p_value(q)}{stamp}"
             for gene, association, error, score, q in zip(
                 shown["gene"].values, column["association"].values, se, column["score"].values, column["q"].values,

@@ -1,4 +1,4 @@
-"""The tables of a report as plain rows, and its summary in plain sentences. Rows hold numbers; the page formats them."""
+"""The tables of a report as plain rows of numbers that the page formats, and its summary in plain sentences."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from radiogenomics.analysis import recovery
 FAMILY_WISE = 0.05
 COMPARED_TOP = 50  # genes at the head of two rankings whose overlap is counted
 FAILING_PRECISION = 0.2  # average precision below which a route is said to miss a planted link
-ROUTES = {"score": "generator", "classical": "gene-wise Spearman", "three_step": "three-step"}
+ROUTES = {"score": "generator", "classical": "Spearman", "three_step": "three-step"}
 LEVELS_SHOWN = 6
 NAMES = {"mean": "mean attenuation", "sd": "SD of attenuation"}
 
@@ -22,20 +22,25 @@ def feature_label(name, unit=""):
     return f"{words} ({unit})" if unit else words
 
 
+def feature_units(dataset):
+    """{feature: unit} of a map, empty text where it has none."""
+    units = dataset["unit"].values if "unit" in dataset.coords else [""] * dataset.sizes["feature"]
+    return {str(name): str(unit) for name, unit in zip(dataset["feature"].values, units, strict=True)}
+
+
 def feature_labels(dataset):
     """{feature: label} of a map."""
-    units = dataset["unit"].values if "unit" in dataset.coords else [""] * dataset.sizes["feature"]
-    pairs = zip(dataset["feature"].values, units, strict=True)
-    return {str(name): feature_label(str(name), str(unit)) for name, unit in pairs}
+    return {name: feature_label(name, unit) for name, unit in feature_units(dataset).items()}
 
 
 def number(value, digits=3):
     """A number with `digits` significant digits and a true minus sign; a dash where there is none."""
     if value is None or not np.isfinite(value):
         return "–"
-    exponent = np.floor(np.log10(abs(value))) if value else 0
-    places = int(np.clip(digits - 1 - exponent, 0, 6))
-    text = f"{value:,.{places}f}" if abs(value) >= 1e-4 or value == 0 else f"{value:.{digits - 1}e}"
+    if value == 0:
+        return "0"
+    places = int(np.clip(digits - 1 - np.floor(np.log10(abs(value))), 0, 6))
+    text = f"{value:,.{places}f}" if abs(value) >= 1e-4 else f"{value:.{digits - 1}e}"
     return text.replace("-", "−")
 
 
@@ -52,7 +57,8 @@ def p_value(value):
         return "–"
     if value >= 0.01:
         return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
-    return f"{value:.2g}" if value >= 1e-4 else f"{value:.0e}".replace("-", "−")
+    # 9,999 permutations end at 0.0001, which single precision stores a little lower.
+    return f"{value:.1g}" if value < 9.9e-5 else f"{value:.4f}"[:6].rstrip("0")
 
 
 def supported_features(dataset):
@@ -128,12 +134,12 @@ def _hit_sentence(dataset, fdr):
         return f"No gene has q < {fdr:g} on a supported feature."
     gene, feature = np.unravel_index(np.nanargmax(shown["score"].values), found.shape)
     best = shown.isel(gene=gene, feature=feature)
-    label = feature_label(supported[feature])
-    unit = str(best["unit"].item()) if "unit" in best.coords else ""
+    unit = feature_units(shown)[supported[feature]]
     return (
         f"On supported features {_count(found.any(axis=1).sum(), 'gene')} ({_count(found.sum(), 'gene-feature pair')}) "
         f"have q < {fdr:g} and {_count(sure.any(axis=1).sum(), 'gene')} ({_count(sure.sum(), 'pair')}) hold with "
-        f"family-wise p < {FAMILY_WISE:g}; the strongest is {best['gene'].item()} for {label} "
+        f"family-wise p < {FAMILY_WISE:g}; the strongest is {best['gene'].item()} for "
+        f"{feature_label(supported[feature], unit)} "
         f"(score {correlation(best['score'].item())}, {number(best['association'].item())} {unit} per gene SD)."
     ).replace("  ", " ")
 
@@ -148,10 +154,11 @@ def _baseline_sentence(dataset, baseline, fdr):
     if not rows:
         return "The classical map shares no gene or no feature with this map, so the two cannot be compared."
     found, classical, shared = (sum(row[key] for row in rows) for key in ("hits", "classical_hits", "shared_hits"))
+    alike = np.median([row["top_shared"] for row in rows])
     return (
-        f"On the same {_count(len(rows), 'feature')} the classical Spearman map has {classical:,} gene-feature pairs at "
-        f"q < {fdr:g} against {found:,} here, {shared:,} in both; the two rankings agree with a median Spearman "
-        f"correlation of {correlation(np.nanmedian([row['agreement'] for row in rows]))}{_other_patients(dataset, baseline)}."
+        f"On the same {_count(len(rows), 'feature')} the classical Spearman map has {classical:,} gene-feature pairs "
+        f"at q < {fdr:g} against {found:,} here, {shared:,} in both; of the top {rows[0]['top_count']} genes of a "
+        f"feature a median of {alike:.0f} are the same{_other_patients(dataset, baseline)}."
     )
 
 
@@ -186,41 +193,60 @@ def gate_rows(gate, dataset):
 
 
 def quality_rows(evaluation):
-    """Retrieval, realism, mask, memorisation and background of evaluation.json as rows value, reference, meaning."""
-    found = {name: evaluation.get(name) or {} for name in ("retrieval", "realism", "mask", "memorisation")}
-    retrieval, mask, copied = found["retrieval"], found["mask"], found["memorisation"]
-    radiomic = found["realism"].get("radiomic") or {}
-    ratios = spread_ratios(found["realism"].get("sd_between_patients") or {})
-    middle = float(np.median(list(ratios.values()))) if ratios else None
-    rank = retrieval.get("mean_rank_share")
-    rows = [
-        _retrieval_row(retrieval, 1),
-        _retrieval_row(retrieval, 5),
-        ("Retrieval: mean rank", _share(rank), "chance 50 %",
-         "Mean place of the right patient when the held-out ones are ordered by likeness; 0 % is always first."),
+    """Retrieval, realism, mask, memorisation and background as rows of measure, value, reference and meaning."""
+    parts = (_retrieval_rows, _realism_rows, _mask_rows, _memorisation_rows)
+    names = ("retrieval", "realism", "mask", "memorisation")
+    rows = [row for part, name in zip(parts, names, strict=True) for row in part(evaluation.get(name) or {})]
+    rows.append((
+        "Background: largest change", _with_unit(evaluation.get("background_max_abs_error_hu"), "HU"), "0 HU",
+        "Largest change outside the mask, where the background must stay as it is.",
+    ))
+    return [dict(zip(("measure", "value", "reference", "meaning"), row, strict=True)) for row in rows]
+
+
+def _realism_rows(realism):
+    radiomic = realism.get("radiomic") or {}
+    ratios = list(spread_ratios(realism.get("sd_between_patients") or {}).values())
+    return [
         ("Realism: radiomic distance", number(radiomic.get("kid")),
          f"95 % {number(radiomic.get('kid_low'))} to {number(radiomic.get('kid_high'))}; "
          f"real against real {number(radiomic.get('floor'))}",
          "Kernel distance between the feature vectors of real and synthesised nodules; 0 would be no difference."),
-        ("Realism: attenuation", _with_unit(found["realism"].get("hu_wasserstein"), "HU"), "0 HU",
+        ("Realism: attenuation", _with_unit(realism.get("hu_wasserstein"), "HU"), "0 HU",
          "Wasserstein distance between the voxel values inside real and synthesised nodules."),
-        ("Realism: spread between patients", _share(middle), "100 %",
+        ("Realism: spread between patients", _share(float(np.median(ratios)) if ratios else None), "100 %",
          "SD of the patients' means, synthesised over real, median over features; less means too much alike."),
+    ]
+
+
+def _mask_rows(mask):
+    return [
         ("Mask: agreement with the image", correlation(mask.get("dice_synthetic")),
          f"real nodules {correlation(mask.get('dice_real'))}",
          "Dice of the mask with an independent threshold segmentation of the same image; 1 is perfect."),
         ("Mask: area", _share(mask.get("area_share_synthetic")), f"real nodules {_share(mask.get('area_share_real'))}",
          "Mean share of the patch that the mask covers."),
         ("Mask: empty", _share(mask.get("empty_share")), "0 %", "Share of synthesised patches without a nodule."),
+    ]
+
+
+def _memorisation_rows(copied):
+    return [
         ("Memorisation: nearest training nodule", _with_unit(copied.get("nearest_synthetic_hu"), "HU"),
          f"real held-out nodules {_with_unit(copied.get('nearest_held_out_hu'), 'HU')}",
          "Median distance to the nearest training nodule; much less than the reference would be copying."),
         ("Memorisation: copies", _share(copied.get("copies")), "0 %",
          "Share of synthesised nodules nearer to a training nodule than any held-out real nodule is."),
-        ("Background: largest change", _with_unit(evaluation.get("background_max_abs_error_hu"), "HU"), "0 HU",
-         "Largest change outside the mask, where the background must stay as it is."),
     ]
-    return [dict(zip(("measure", "value", "reference", "meaning"), row, strict=True)) for row in rows]
+
+
+def _retrieval_rows(retrieval):
+    return [
+        _retrieval_row(retrieval, 1),
+        _retrieval_row(retrieval, 5),
+        ("Retrieval: mean rank", _share(retrieval.get("mean_rank_share")), "chance 50 %",
+         "Mean place of the right patient when the held-out ones are ordered by likeness; 0 % is always first."),
+    ]
 
 
 def _retrieval_row(retrieval, within):
@@ -238,7 +264,9 @@ def _share(value):
 
 
 def _with_unit(value, unit):
-    return "–" if value is None else f"{number(value, 2)} {unit}"
+    if value is None:
+        return "–"
+    return f"below 0.001 {unit}" if 0 < value < 1e-3 else f"{number(value, 2)} {unit}"
 
 
 def spread_ratios(sd_between):
@@ -268,7 +296,8 @@ def covariate_rows(covariates, folds):
     for name in covariates:
         if pd.api.types.is_numeric_dtype(covariates[name]):
             cells = [f"{number(group[name].mean())} ({number(group[name].std(), 2)})" for group in groups]
-            rows.append({"name": name.replace("_", " "), "level": "mean (SD)", "cells": cells})
+            label = feature_label(name, "mm" if name.endswith("_mm") else "")
+            rows.append({"name": label, "level": "mean (SD)", "cells": cells})
             continue
         levels = list(covariates[name].value_counts().index)
         for position, level in enumerate(levels[:LEVELS_SHOWN]):
@@ -326,7 +355,7 @@ def _metagene_row(one, features, dataset):
         "size": int(members.sum()),
         "genes": [str(gene) for gene in dataset["gene"].values[first]],
         "feature": features[place],
-        "unit": str(best["unit"].item()) if "unit" in best.coords else "",
+        "unit": feature_units(dataset)[features[place]],
         "supported": features[place] in supported_features(dataset),
     } | {
         key: float(best[f"metagene_effect{suffix}"].item()) if f"metagene_effect{suffix}" in best else None
@@ -339,8 +368,8 @@ def compare_maps(dataset, baseline, fdr):
 
     `agreement` is the Spearman correlation over genes between the generator's score and the absolute classical score.
     """
-    genes = [gene for gene in dataset["gene"].values if gene in set(baseline["gene"].values)]
-    if not genes:
+    genes = dataset["gene"].values[np.isin(dataset["gene"].values, baseline["gene"].values)]
+    if not len(genes):
         return []
     ours, theirs = dataset.sel(gene=genes), baseline.sel(gene=genes)
     known, supported = set(baseline["feature"].values), supported_features(dataset)
@@ -367,18 +396,23 @@ def _comparison(column, classical, classical_hit, fdr):
 
 
 def score_routes(dataset, baseline, truth, fdr):
-    """Scores the generator's map and both classical routes against planted truth, link by link.
+    """Scores the generator's map and both classical routes against planted truth, on the genes that they share.
 
     Returns:
       {"links": [{"factor", "modules", "feature", "kind", "supported", "chance", "routes": {key: scores}}],
-      "routes": [{"key", "name", "mean", "failed"}], "chance"}; a route fails a link where its average precision is below
-      `FAILING_PRECISION`.
+      "routes": [{"key", "name", "mean", "failed"}], "chance"}; a route fails a link where its average precision is
+      below `FAILING_PRECISION`.
     """
-    scored = {"score": recovery.score_recovery(dataset, truth, "score", fdr)}
-    if baseline is not None:
-        scored["classical"] = recovery.score_recovery(baseline, truth, "score", fdr)
+    variables = {"score": (dataset, "score")}
+    if baseline is not None and np.isin(dataset["gene"].values, baseline["gene"].values).any():
+        variables["classical"] = (baseline, "score")
         if "three_step_score" in baseline:
-            scored["three_step"] = recovery.score_recovery(baseline, truth, "three_step_score", fdr)
+            variables["three_step"] = (baseline, "three_step_score")
+    maps, truth = _on_common_genes([table for table, _ in variables.values()], truth)
+    scored = {
+        key: recovery.score_recovery(table, truth, variable, fdr)
+        for table, (key, (_, variable)) in zip(maps, variables.items(), strict=True)
+    }
     by_route = {key: {_link_key(link): link for link in value["links"]} for key, value in scored.items()}
     planted = [link for link in truth["links"] if _link_key(link) in by_route["score"]]
     supported = supported_features(dataset)
@@ -395,6 +429,18 @@ def score_routes(dataset, baseline, truth, fdr):
         for key, value in scored.items()
     ]
     return {"links": links, "routes": routes, "chance": np.mean([link["chance"] for link in links]) if links else None}
+
+
+def _on_common_genes(maps, truth):
+    """The maps cut to their common genes, and the truth without links that have no gene among them."""
+    genes = maps[0]["gene"].values
+    for table in maps[1:]:
+        genes = genes[np.isin(genes, table["gene"].values)]
+    links = [
+        link for link in truth["links"]
+        if any(np.isin(truth["modules"][module], genes).any() for module in link["modules"])
+    ]
+    return [table.sel(gene=genes) for table in maps], truth | {"links": links}
 
 
 def _link_key(link):

@@ -38,9 +38,12 @@ def restore(checkpointer, state, batches):
 
 def load_state(directory, state):
     """The latest saved state below `directory`, in the shape of `state`; InputError where there is none."""
+    missing = InputError(f"{directory}: holds no checkpoint; train this fold first with launch/train.py.")
+    if not pathlib.Path(directory).is_dir():  # Opening would make it.
+        raise missing
     with open_checkpoints(directory, keep=None) as checkpointer:
         if checkpointer.latest is None:
-            raise InputError(f"{directory}: holds no checkpoint; train this fold first with launch/train.py.")
+            raise missing
         try:
             return checkpointer.load_checkpointables(checkpointer.latest, {"state": _shape(state)})["state"]
         except (ValueError, KeyError, FileNotFoundError) as error:

@@ -1,5 +1,7 @@
 """What belongs to one fold: its training patients, and everything fitted on them alone."""
 
+import logging
+
 import numpy as np
 
 from radiogenomics import outputs, settings
@@ -27,6 +29,23 @@ def training_rows(cohort, name):
     return np.array([row for row, patient in enumerate(cohort.patients) if patient not in held_out], np.int32)
 
 
+def limit_components(config, cohort):
+    """The config with at most one gene component for two training patients, lowered with a warning where needed.
+
+    A front end with more would mostly describe the noise of the few patients that it is fitted on.
+    """
+    smallest = min(len(training_rows(cohort, name)) for name in fold_names(config, cohort))
+    if config.genes.components <= smallest // 2:
+        return config
+    logging.warning(
+        "genes.components: %d lowered to %d, half of the %d training patients of the smallest fold",
+        config.genes.components, smallest // 2, smallest,
+    )
+    limited = config.copy_and_resolve_references()
+    limited.genes.components = smallest // 2
+    return limited
+
+
 def patch_features(config, cohort):
     """Differentiable features [N, F] of every real nodule patch: fold-independent, measured once a run."""
     names = resolve(config.train.radiomic_features, config.data.ndim)
@@ -40,13 +59,24 @@ def patch_features(config, cohort):
     )
 
 
-def fit_fold(config, cohort, rows, directory):
-    """Fits the gene transform on the patients in `rows` and stores it under `directory`; returns it."""
-    transform = gene_transform.fit_transform(
-        cohort.expression[rows], cohort.covariates.iloc[rows], cohort.genes, config
-    )
+def fit_folds(config, cohort):
+    """{fold name: gene transform fitted on the fold's training patients}; InputError where one cannot be fitted."""
+    transforms = {}
+    for name in fold_names(config, cohort):
+        rows = training_rows(cohort, name)
+        transforms[name] = gene_transform.fit_transform(
+            cohort.expression[rows], cohort.covariates.iloc[rows], cohort.genes, config
+        )
+    return transforms
+
+
+def stored_transform(directory, transform, patients):
+    """The fold's stored gene transform, so that a resumed fold cannot drift; stores the given one where none is."""
+    if (directory / "patients.json").exists():
+        return gene_transform.load_transform(directory)
     gene_transform.save_transform(directory, transform)
-    outputs.write_json(directory / "patients.json", [cohort.patients[row] for row in rows])
+    # Last, because its presence says that the transform is whole.
+    outputs.write_json(directory / "patients.json", patients)
     return transform
 
 

@@ -39,6 +39,15 @@ def radiomic_loss(features, targets):
     return optax.huber_loss(features, targets, delta=2.0).mean()
 
 
+def softness_loss(mask):
+    """How far a mask [batch, *S, 1] is from binary, relative to its size; 0 for a binary mask.
+
+    Features are exact on the thresholded mask and differentiable on the soft one; the two agree where the mask is
+    crisp. A steeper sigmoid in the generator would make it crisp too, but then its size hardly learns.
+    """
+    return (mask * (1.0 - mask)).sum() / (mask.sum() + 1.0)
+
+
 def ema_decay(half_life_images, batch_size):
     """Decay a step of an exponential moving average whose half-life is given in images seen."""
     return jnp.float32(0.5 ** (batch_size / half_life_images))

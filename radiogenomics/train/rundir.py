@@ -8,21 +8,41 @@ import jax
 from radiogenomics import outputs, provenance
 from radiogenomics.errors import InputError
 
+AT_LEAST_ONE = (
+    "data.size", "model.width", "model.scales", "model.code_size", "model.encoder_hidden", "model.discriminator_width",
+    "train.steps", "train.batch_size", "train.checkpoint_every", "train.keep_checkpoints", "train.sample_every",
+    "train.log_every",
+)
 
-def open_run(config, cohort, workdir):
-    """Writes `config.json`, `environment.json` and `split.json`, or checks that those present agree.
+
+def check_run(config, cohort, workdir):
+    """Checks that config, cohort and what `workdir` already holds belong together; writes nothing.
 
     Raises:
-      InputError: naming the first setting that differs from the run's, or a cohort that does not fit.
+      InputError: naming the first setting that is out of range or differs from the run's, or a cohort that does not
+        fit.
     """
-    workdir = pathlib.Path(workdir)
+    if config is None:
+        raise InputError("--config: not given; expected a configuration file, for instance configs/phantom.py.")
+    check_settings(config)
     check_cohort(config, cohort)
-    resolved = run_settings(config)
     if (workdir / "config.json").exists():
-        check_same_config(workdir, resolved)
+        check_same_config(workdir, run_settings(config))
         check_same_cohort(workdir, cohort)
-        return
-    if jax.process_index() == 0:
+
+
+def check_settings(config):
+    """InputError naming the first setting of networks or training that is not positive."""
+    flat = _flat(config.to_dict())
+    for key in AT_LEAST_ONE:
+        if flat[key] < 1:
+            raise InputError(f"{key}: {flat[key]}; expected at least 1.")
+
+
+def open_run(config, cohort, workdir):
+    """Writes `config.json`, `environment.json` and `split.json` of a run that `check_run` let pass, once."""
+    workdir = pathlib.Path(workdir)
+    if jax.process_index() == 0 and not (workdir / "config.json").exists():
         outputs.write_json(workdir / "split.json", {"folds": cohort.folds})
         outputs.write_json(
             workdir / "environment.json",
@@ -30,7 +50,7 @@ def open_run(config, cohort, workdir):
             | {"cohort": str(cohort.directory.resolve()), "cohort_fingerprint": cohort.fingerprint},
         )
         # Last, because its presence says that the folder is a run.
-        outputs.write_json(workdir / "config.json", resolved)
+        outputs.write_json(workdir / "config.json", run_settings(config))
 
 
 def run_settings(config):

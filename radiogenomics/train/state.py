@@ -34,10 +34,12 @@ class Players(NamedTuple):
 
 
 def make_players(config):
-    """Networks and Adam optimisers that the configuration describes."""
+    """Networks and Adam optimisers, with a short warm-up and a cosine decay, that the configuration describes."""
 
     def adam(rate):
-        return optax.adam(rate, b1=config.train.beta1, b2=config.train.beta2)
+        warmup = min(50, config.train.steps // 10)
+        schedule = optax.schedules.warmup_cosine_decay_schedule(0.0, rate, warmup, config.train.steps, 0.02 * rate)
+        return optax.adam(schedule, b1=config.train.beta1, b2=config.train.beta2)
 
     return Players(
         make_generator(config),

@@ -32,31 +32,49 @@ class Batch:
     real: jax.Array  # [batch, *S, 1]
     real_mask: jax.Array  # [batch, *S, 1] in 0..1
     background: jax.Array  # [batch, *S, 1]
-    components: jax.Array  # [batch, K]
+    components: jax.Array  # [batch, K] of the real nodule's patient
     other_components: jax.Array  # [batch, K] of a different patient
-    targets: jax.Array  # [batch, F]
+    mixed_components: jax.Array  # [batch, K] what is synthesised from
+    targets: jax.Array  # [batch, F] what the synthesised nodule should show
     noise: jax.Array  # [batch, Z]
 
 
 def gather_batch(config, arrays, indices, key):
     """The examples that an index batch names, with fresh noise."""
-    component_key, other_key, noise_key = jax.random.split(key, 3)
-    count = len(indices["patient"])
-
-    def components(rows, component_key):
-        exact = arrays.components[rows]
-        # Noise on the components keeps the encoder from learning patients by heart.
-        return exact + config.train.component_noise * jax.random.normal(component_key, exact.shape)
-
+    own_key, other_key, mix_key, noise_key = jax.random.split(key, 4)
+    own = _noisy_components(config, arrays, indices["patient"], own_key)
+    other = _noisy_components(config, arrays, indices["other"], other_key)
+    count = len(own)
+    cosine, sine = mixing_weights(config.train.mix_share, count, mix_key)
     return Batch(
         real=window.scale_hu(arrays.nodule_hu[indices["nodule"]], config.data.window_hu)[..., None],
         real_mask=arrays.nodule_mask[indices["nodule"]].astype(jnp.float32)[..., None],
         background=window.scale_hu(arrays.background_hu[indices["background"]], config.data.window_hu)[..., None],
-        components=components(indices["patient"], component_key),
-        other_components=components(indices["other"], other_key),
-        targets=arrays.targets[indices["patient"]],
+        components=own,
+        other_components=other,
+        mixed_components=cosine * own + sine * other,
+        targets=cosine * arrays.targets[indices["patient"]] + sine * arrays.targets[indices["other"]],
         noise=jax.random.normal(noise_key, (count, config.model.noise_size)),
     )
+
+
+def _noisy_components(config, arrays, rows, key):
+    """Components [batch, K] of patients; noise keeps the encoder from learning patients by heart."""
+    exact = arrays.components[rows]
+    return exact + config.train.component_noise * jax.random.normal(key, exact.shape)
+
+
+def mixing_weights(share, count, key):
+    """Weights ([count, 1], [count, 1]) that turn two patients into a new one, and leave (1, 0) all but a `share`.
+
+    A rotation keeps mean 0 and SD 1 of components and targets, so a mixed patient looks like any other, and a linear
+    link from genes to features holds for it exactly. It fills the space between 100 patients, which a network would
+    otherwise learn by heart; links that are not linear have the unmixed rest to be learned from.
+    """
+    angle_key, choice_key = jax.random.split(key)
+    angle = jax.random.uniform(angle_key, (count, 1), maxval=jnp.pi / 2)
+    angle = jnp.where(jax.random.bernoulli(choice_key, share, (count, 1)), angle, 0.0)
+    return jnp.cos(angle), jnp.sin(angle)
 
 
 def synthesised_features(config, synthesis):
@@ -102,7 +120,7 @@ def update_discriminator(config, players, state, batch, key):
         of_real, stats = look(config, players, variables, batch.real, batch.real_mask, real_key)
         of_fake, _ = look(config, players, variables, synthesis.image, synthesis.mask, fake_key)
         real, stats = judge(players, variables | stats, of_real, batch.components)
-        fake, _ = judge(players, variables | stats, of_fake, batch.components)
+        fake, _ = judge(players, variables | stats, of_fake, batch.mixed_components)
         mismatched, _ = judge(players, variables | stats, of_real, batch.other_components)
         return losses.discriminator_loss(real, fake, mismatched), (stats, real, fake, mismatched)
 
@@ -125,21 +143,24 @@ def update_generator(config, players, state, discriminator, arrays, batch, key):
     def objective(params):
         synthesis = synthesise(players, params, batch)
         features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, key)
-        verdict, _ = judge(players, discriminator, features, batch.components)
+        verdict, _ = judge(players, discriminator, features, batch.mixed_components)
         radiomic = (synthesised_features(config, synthesis) - arrays.target_mean) / arrays.target_sd
         adversarial = losses.adversarial_loss(verdict)
         match = losses.match_loss(verdict)
         consistency = losses.radiomic_loss(radiomic, batch.targets)
+        softness = losses.softness_loss(synthesis.mask)
         total = (
             config.train.adversarial_weight * adversarial
             + config.train.match_weight * match
             + config.train.radiomic_weight * consistency
+            + config.train.softness_weight * softness
         )
         metrics = {
             "generator_loss": total,
             "adversarial_loss": adversarial,
             "match_loss": match,
             "radiomic_loss": consistency,
+            "mask_softness": softness,
             "mask_share": synthesis.mask.mean(),
         }
         return total, metrics
@@ -151,7 +172,7 @@ def update_generator(config, players, state, discriminator, arrays, batch, key):
 
 def synthesise(players, params, batch):
     """The generator's Synthesis of a batch."""
-    return players.generator.apply({"params": params}, batch.background, batch.components, batch.noise)
+    return players.generator.apply({"params": params}, batch.background, batch.mixed_components, batch.noise)
 
 
 def look(config, players, variables, image, mask, key):

@@ -24,10 +24,7 @@ def open_metrics(directory, first_step):
         yield lambda step, metrics: None
         return
     path = directory / "metrics.jsonl"
-    kept = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= first_step] if (
-        path.exists()
-    ) else []
-    outputs.write_text(path, "".join(line + "\n" for line in kept))
+    outputs.write_text(path, "".join(_lines_until(path, first_step)))
     with open(path, "a", encoding="utf-8") as lines, tensorboardX.SummaryWriter(
         str(directory / "tensorboard"), purge_step=first_step + 1
     ) as events:
@@ -39,6 +36,12 @@ def open_metrics(directory, first_step):
                 events.add_scalar(name, value, step)
 
         yield write
+
+
+def _lines_until(path, step):
+    """Lines of a metrics file up to a step; the last line of a killed run may be cut off and counts as later."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
 
 
 def write_samples(path, rows):

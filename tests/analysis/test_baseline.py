@@ -1,0 +1,103 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from radiogenomics import settings
+from radiogenomics.analysis import baseline, baseline_files, map_files
+from radiogenomics.errors import InputError
+
+PATIENTS = [f"P{number:02d}" for number in range(60)]
+
+
+@pytest.fixture
+def tables():
+    """Sixty patients; gene G0 drives `size`, and a batch moves both G1 and `noise`."""
+    generator = np.random.default_rng(0)
+    latent = generator.standard_normal((60, 30))
+    batch = np.arange(60) % 2
+    latent[:, 1] += 4 * batch
+    size = latent[:, 0] + 0.3 * generator.standard_normal(60)
+    noise = 4 * batch + generator.standard_normal(60)
+    return baseline.Tables(
+        pd.DataFrame(2.0 ** (latent + 6.0), index=PATIENTS, columns=[f"G{number}" for number in range(30)]),
+        pd.DataFrame({"size": 10 + 3 * size, "noise": noise}, index=PATIENTS),
+        pd.DataFrame({"batch": np.where(batch, "b", "a")}, index=PATIENTS),
+    )
+
+
+@pytest.fixture
+def config():
+    config = settings.default_config()
+    config.genes.adjust = ()
+    config.genes.components = 5
+    config.map.metagenes = 4
+    config.map.permutations = 1999
+    return config
+
+
+def test_unadjusted_it_is_gene_wise_spearman_in_feature_units(tables, config):
+    dataset = baseline.classical_map(tables, config)
+    expected = stats.spearmanr(tables.expression["G0"], tables.features["size"]).statistic
+    one = dataset.sel(gene="G0", feature="size")
+    assert float(one["score"]) == pytest.approx(expected, abs=1e-3)
+    assert float(one["association"]) == pytest.approx(expected * tables.features["size"].std(ddof=0), rel=1e-3)
+    assert float(one["p_max"]) == pytest.approx(1 / 2000)
+
+
+def test_adjusting_for_the_batch_removes_what_it_alone_explains(tables, config):
+    assert float(baseline.classical_map(tables, config)["score"].sel(gene="G1", feature="noise")) > 0.6
+    config.genes.adjust = ("batch",)
+    adjusted = baseline.classical_map(tables, config)
+    assert float(adjusted["score"].sel(gene="G1", feature="noise")) < 0.3
+    assert float(adjusted["score"].sel(gene="G0", feature="size")) > 0.8
+
+
+def test_a_gene_inherits_the_evidence_of_its_metagene(tables, config):
+    dataset = baseline.classical_map(tables, config)
+    loading = dataset["metagene_loading"].values > 0
+    assert (loading.sum(axis=1) == 1).all()
+    inherited = loading @ dataset["metagene_effect_score"].values
+    assert (dataset["three_step_score"].values <= inherited + 1e-5).all()
+
+
+def test_few_patients_and_constant_features_are_refused(tables, config):
+    few = baseline.Tables(*(table.iloc[:6] for table in tables))
+    with pytest.raises(InputError, match="6 patients .* at least ten"):
+        baseline.classical_map(few, config)
+    constant = tables._replace(features=tables.features.assign(size=1.0))
+    with pytest.raises(InputError, match="'size' is the same for every patient"):
+        baseline.classical_map(constant, config)
+
+
+def test_tables_on_disk_become_a_map_on_disk(tables, config, tmp_path):
+    tables.expression.T.to_csv(tmp_path / "genes.csv")
+    tables.features.to_csv(tmp_path / "features.csv")
+    tables.covariates.to_csv(tmp_path / "covariates.csv")
+    baseline_files.map_tables(
+        tmp_path / "genes.csv", tmp_path / "features.csv", tmp_path / "covariates.csv", tmp_path / "out", config
+    )
+    dataset = map_files.read_map(tmp_path / "out")
+    assert dataset.attrs["adjusted_for"] == "batch"
+    assert list(dataset["patient"].values) == PATIENTS
+    hits = pd.read_csv(tmp_path / "out" / "hits.csv")
+    assert set(hits["gene"]) == {"G0"}
+
+
+def test_text_in_a_feature_column_and_doubled_patients_are_named(tables, tmp_path):
+    tables.expression.T.to_csv(tmp_path / "genes.csv")
+    tables.features.assign(kind="round").to_csv(tmp_path / "text.csv")
+    with pytest.raises(InputError, match="column 'kind' holds text"):
+        baseline_files.map_tables(tmp_path / "genes.csv", tmp_path / "text.csv", None, tmp_path / "out")
+    pd.concat([tables.features, tables.features[:1]]).to_csv(tmp_path / "twice.csv")
+    with pytest.raises(InputError, match="patient 'P00' has more than one row"):
+        baseline_files.map_tables(tmp_path / "genes.csv", tmp_path / "twice.csv", None, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cohort_is_measured_and_mapped(cohort_folder, config, tmp_path):
+    config.genes.adjust = ("sequencing_batch", "site")
+    baseline_files.map_cohort(cohort_folder, tmp_path, config)
+    dataset = map_files.read_map(tmp_path)
+    assert dataset.attrs["route"] == "classical"
+    assert dataset["score"].notnull().all()

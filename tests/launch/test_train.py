@@ -1,0 +1,88 @@
+"""Training through the launcher: on eight devices as on one, and stopped with a sentence when it diverges."""
+
+import json
+import re
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from radiogenomics.data import pipeline
+from radiogenomics.train import checkpoint, sharding
+
+
+def read_metrics(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "steps_per_second"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def resume(launch, config_file, cohort_folder):
+    """`resume(folder)` runs the launcher on a run's folder with eight devices."""
+    def run(folder):
+        return launch(
+            "train", f"--config={config_file}", f"--cohort={cohort_folder}", f"--workdir={folder}",
+            environment={"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
+            jax_settings={"jax_log_compiles": True},
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def on_eight(resume, workdir, tmp_path_factory):
+    """A run whose fold 0 was trained on eight devices, and whose fold 1 on one device up to step 2."""
+    folder = shutil.copytree(workdir, tmp_path_factory.mktemp("eight") / "run")
+    shutil.rmtree(folder / "fold_0")
+    shutil.rmtree(folder / "fold_1" / "checkpoints" / "4")
+    (folder / "fold_1" / "TRAIN_DONE").unlink()
+    outcome = resume(folder)
+    assert outcome.code == 0, outcome.stderr
+    return folder, outcome
+
+
+def parameters(state):
+    """{path: values} of both players, without biases before a normalisation: they do nothing, and Adam moves them by
+    the sign of rounding errors."""
+    leaves = jax.tree_util.tree_leaves_with_path({"ema": state.ema, "discriminator": state.discriminator})
+    named = {jax.tree_util.keystr(path): values for path, values in leaves}
+    return {name: values for name, values in named.items() if not re.search(r"blocks_\d+.*Conv_[12].*bias", name)}
+
+
+@pytest.mark.parametrize("name", ["fold_0", "fold_1"])
+def test_eight_devices_equal_one(on_eight, workdir, trainer, name):
+    folder, _ = on_eight
+    for one, eight in zip(read_metrics(workdir / name), read_metrics(folder / name), strict=True):
+        assert one == pytest.approx(eight, rel=1e-4, abs=1e-5)
+    template = trainer.create(jax.device_put(jax.random.key(0), sharding.replicated(trainer.mesh)))
+    states = [checkpoint.load_state(each / name / "checkpoints", template) for each in (workdir, folder)]
+    assert [int(state.step) for state in states] == [4, 4]
+    one, eight = map(parameters, states)
+    assert len(one) > 20
+    for path in one:
+        np.testing.assert_allclose(one[path], eight[path], atol=1e-5, err_msg=path)
+
+
+def test_all_folds_share_one_compilation(on_eight):
+    _, outcome = on_eight
+    compiled = [line for line in outcome.stderr.splitlines() if "Compiling jit(run)" in line]
+    assert len(compiled) == 1, outcome.stderr
+
+
+def test_divergence_ends_with_a_sentence_and_the_last_checkpoint(on_eight, resume, cohort, trainer, tmp_path):
+    """A parameter that is not finite, planted into the last checkpoint, shows in the losses."""
+    folder = shutil.copytree(on_eight[0], tmp_path / "run")
+    (folder / "fold_1" / "TRAIN_DONE").unlink()
+    checkpoints = folder / "fold_1" / "checkpoints"
+    shutil.rmtree(checkpoints / "4")
+    state = checkpoint.load_state(checkpoints, trainer.create(jax.random.key(0)))
+    broken = state.replace(generator=jax.tree.map(lambda leaf: leaf * np.nan, state.generator))
+    with checkpoint.open_checkpoints(checkpoints, keep=2) as checkpointer:
+        checkpoint.save(checkpointer, broken, pipeline.index_batches(cohort, np.arange(12), 8, 1))
+    outcome = resume(folder)
+    assert outcome.code == 1
+    assert outcome.stderr.splitlines()[-1].startswith("error: fold_1: ") and "Traceback" not in outcome.stderr
+    assert "is not finite at step 3" in outcome.stderr and "train.generator_rate" in outcome.stderr
+    assert not (folder / "fold_1" / "TRAIN_DONE").exists()
+    assert [path.name for path in checkpoints.iterdir() if path.name.isdigit()] == ["2"]

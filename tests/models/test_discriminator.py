@@ -1,0 +1,53 @@
+"""The discriminator: three verdicts, of which only the match sees the genes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from radiogenomics.models.discriminator import make_discriminator
+
+
+@pytest.fixture(scope="module")
+def judged(make_config):
+    network = make_discriminator(make_config())
+    keys = jax.random.split(jax.random.key(0), 4)
+    image, mask = jax.random.normal(keys[0], (3, 16, 16, 1)), jax.random.normal(keys[1], (3, 16, 16, 1))
+    components = jax.random.normal(keys[2], (3, 5))
+    variables = jax.jit(network.init, static_argnums=4)(keys[3], image, mask, components, True)
+    return network, variables, image, mask, components
+
+
+def test_what_each_verdict_depends_on(judged):
+    network, variables, image, mask, components = judged
+
+    @jax.jit
+    def verdict(image, mask, components):
+        return network.apply(variables, image, mask, components, False)
+
+    plain = verdict(image, mask, components)
+    assert plain.image.shape == plain.pair.shape == plain.match.shape == (3,)
+    other_genes, other_mask = verdict(image, mask, components[::-1]), verdict(image, mask[::-1], components)
+    np.testing.assert_array_equal(other_genes.image, plain.image)
+    np.testing.assert_array_equal(other_genes.pair, plain.pair)
+    assert (other_genes.match[::2] != plain.match[::2]).all()
+    np.testing.assert_array_equal(other_mask.image, plain.image)
+    assert (other_mask.pair[::2] != plain.pair[::2]).all()
+
+
+def test_judging_features_repeats_only_the_heads(judged):
+    network, variables, image, mask, components = judged
+    features = network.apply(variables, image, mask, False, method="features")
+    again = network.apply(variables, features, components, False, method="judge")
+    whole = network.apply(variables, image, mask, components, False)
+    np.testing.assert_allclose(jnp.stack(jax.tree.leaves(again)), jnp.stack(jax.tree.leaves(whole)), atol=1e-6)
+
+
+def test_power_iteration_moves_only_when_asked(judged):
+    network, variables, image, mask, components = judged
+    _, moved = network.apply(variables, image, mask, components, True, mutable="batch_stats")
+    _, still = network.apply(variables, image, mask, components, False, mutable="batch_stats")
+    before, after, kept = (jax.tree.leaves(each["batch_stats"]) for each in (variables, moved, still))
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+    for a, b in zip(before, kept, strict=True):
+        np.testing.assert_array_equal(a, b)

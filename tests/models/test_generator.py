@@ -1,0 +1,81 @@
+"""The generator: what it may touch, what its mask reaches, and what depends on what."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from radiogenomics.errors import InputError
+from radiogenomics.models import generator as generators
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    """Backgrounds, components and noises of three patients."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    background = jax.random.uniform(keys[0], (3, 16, 16, 1), minval=-1.0)
+    return background, jax.random.normal(keys[1], (3, 5)), jax.random.normal(keys[2], (3, 3))
+
+
+@pytest.fixture(scope="module")
+def apply(run):
+    """The compiled generator, `(params, *inputs, method)`."""
+    return jax.jit(
+        lambda params, *inputs, method: run.generator.apply({"params": params}, *inputs, method=method),
+        static_argnames="method",
+    )
+
+
+def test_shapes_and_the_way_through_the_code(run, apply, inputs):
+    params, (background, components, noise) = run.folds[0].params, inputs
+    whole = apply(params, *inputs, method="__call__")
+    assert whole.image.shape == whole.mask.shape == whole.foreground.shape == (3, 16, 16, 1)
+    code = apply(params, components, method="encode")
+    assert code.shape == (3, 6)
+    by_code = apply(params, background, code, noise, method="decode")
+    np.testing.assert_allclose(whole.image, by_code.image, atol=1e-5)
+    assert float(jnp.abs(whole.foreground).max()) <= 1.0
+
+
+def test_background_is_untouched_outside_the_mask_exactly(run, apply, inputs):
+    # A few steps of training do not sharpen the mask yet; its bias does.
+    head = run.folds[0].params["head"]
+    params = run.folds[0].params | {"head": head | {"bias": head["bias"] + jnp.array([0.0, 5.0])}}
+    synthesis = jax.device_get(apply(params, *inputs, method="__call__"))
+    outside, inside = synthesis.mask == 0.0, synthesis.mask == 1.0
+    assert outside.any() and inside.any()
+    np.testing.assert_array_equal(synthesis.image[outside], np.asarray(inputs[0])[outside])
+    np.testing.assert_array_equal(synthesis.image[inside], synthesis.foreground[inside])
+
+
+def test_patients_of_a_batch_do_not_mix(run, apply, inputs):
+    together = apply(run.folds[0].params, *inputs, method="__call__").image
+    changed = [values.at[0].set(-values[0]) for values in inputs]
+    other = apply(run.folds[0].params, *changed, method="__call__").image
+    np.testing.assert_array_equal(together[1:], other[1:])
+    assert (together[0] != other[0]).any()
+
+
+def test_mask_reaches_both_ends_and_has_a_gradient_between():
+    mask = generators.full_range_mask(jnp.array([-20.0, -4.0, 0.0, 4.0, 20.0]))
+    np.testing.assert_allclose(mask, [0.0, 0.0, 0.5, 1.0, 1.0], atol=1e-6)
+    assert float(mask[0]) == 0.0 and float(mask[-1]) == 1.0
+    assert float(jax.grad(generators.full_range_mask)(0.3)) > 0.1
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_centre_prior_is_centred_and_symmetric(ndim):
+    prior = np.asarray(generators.centre_prior(8, ndim))[..., 0]
+    assert prior.shape == (8,) * ndim
+    for axis in range(ndim):
+        np.testing.assert_allclose(prior, np.flip(prior, axis), atol=1e-6)
+    assert prior[(4,) * ndim] == prior.max() > 0.0 > prior[(0,) * ndim] == prior.min()
+
+
+@pytest.mark.parametrize(
+    "changes, field",
+    [({"data": {"ndim": 1}}, "data.ndim"), ({"data": {"size": 17}}, "data.size"), ({"model": {"scales": 5}}, "data.size")],
+)
+def test_sizes_that_do_not_fit(make_config, changes, field):
+    with pytest.raises(InputError, match=field):
+        generators.make_generator(make_config(**changes))

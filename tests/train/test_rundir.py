@@ -1,0 +1,49 @@
+"""A run's folder belongs to one configuration and one cohort."""
+
+import dataclasses
+import json
+
+import pytest
+
+from radiogenomics.errors import InputError
+from radiogenomics.train import rundir
+
+
+def test_opened_once_and_checked_afterwards(cohort, config, make_config, tmp_path):
+    rundir.check_run(config, cohort, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    rundir.open_run(config, cohort, tmp_path / "run")
+    stored = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert "phantom" not in stored and stored["model"]["width"] == 4
+    rundir.check_run(config, cohort, tmp_path / "run")
+    with pytest.raises(InputError, match="trained with train.steps=4, not 5"):
+        rundir.check_run(make_config(train={"steps": 5}), cohort, tmp_path / "run")
+    other = dataclasses.replace(cohort, fingerprint="0" * 64)
+    with pytest.raises(InputError, match=f"fingerprint {cohort.fingerprint[:12]}.*000000000000"):
+        rundir.check_run(config, other, tmp_path / "run")
+
+
+def test_how_the_phantom_was_made_does_not_matter(cohort, config, make_config, tmp_path):
+    rundir.open_run(config, cohort, tmp_path)
+    rundir.check_run(make_config(phantom={"effect": 0.1}), cohort, tmp_path)
+
+
+@pytest.mark.parametrize("key", rundir.AT_LEAST_ONE)
+def test_settings_that_must_be_positive(cohort, make_config, tmp_path, key):
+    section, field = key.split(".")
+    with pytest.raises(InputError, match=f"{key}: 0; expected at least 1"):
+        rundir.check_run(make_config(**{section: {field: 0}}), cohort, tmp_path)
+
+
+def test_cohort_of_another_size(cohort, make_config, tmp_path):
+    for changes, told in (
+        ({"size": 32}, "patches are 16 x 16, but the config says 32 x 32"), ({"ndim": 3}, "16 x 16 x 16"),
+        ({"extent_mm": 40.0}, "32 mm wide, but data.extent_mm is 40"),
+    ):
+        with pytest.raises(InputError, match=told):
+            rundir.check_run(make_config(data=changes), cohort, tmp_path)
+
+
+def test_no_configuration(cohort, tmp_path):
+    with pytest.raises(InputError, match="--config: not given"):
+        rundir.check_run(None, cohort, tmp_path)

@@ -1,0 +1,96 @@
+"""The training step: who learns from what, and that its randomness is used once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from radiogenomics.data import pipeline
+from radiogenomics.train import folds, sharding, steps
+
+
+@pytest.fixture(scope="module")
+def material(trainer, cohort):
+    """(state, arrays, one index batch, key) of fold 0, placed as the loop places them, which compiles once."""
+    rows = folds.training_rows(cohort, "fold_0")
+    arrays = folds.training_arrays(cohort, rows, trainer.transforms["fold_0"], trainer.features)
+    indices = next(pipeline.index_batches(cohort, rows, 8, 0))
+    key = jax.device_put(jax.random.key(0), sharding.replicated(trainer.mesh))
+    return trainer.create(key), sharding.replicate(arrays, trainer.mesh), indices, key
+
+
+def gather(changes, trainer, arrays, indices, key):
+    config = trainer.config.copy_and_resolve_references()
+    config.train.update(changes)
+    return jax.jit(lambda *given: steps.gather_batch(config, *given))(arrays, indices, key)
+
+
+def test_batch_gathers_what_the_indices_name(trainer, cohort, material):
+    _, arrays, indices, key = material
+    batch = gather({"mix_share": 0.0}, trainer, arrays, indices, key)
+    image = cohort.nodules.image_hu[indices["nodule"]].astype(np.float32)
+    low, high = trainer.config.data.window_hu
+    np.testing.assert_allclose(
+        batch.real[..., 0], (np.clip(image, low, high) - low) / (high - low) * 2.0 - 1.0, atol=1e-5
+    )
+    np.testing.assert_array_equal(batch.real_mask[..., 0], cohort.nodules.mask[indices["nodule"]])
+    assert batch.background.shape == (8, 16, 16, 1) and float(jnp.abs(batch.background).max()) <= 1.0
+    np.testing.assert_array_equal(batch.targets, arrays.targets[indices["patient"]])
+    np.testing.assert_array_equal(batch.mixed_components, batch.components)
+    for drawn, rows in ((batch.components, "patient"), (batch.other_components, "other")):
+        noise = (drawn - arrays.components[indices[rows]]) / trainer.config.train.component_noise
+        assert 0.5 < float(noise.std()) < 1.5
+    assert batch.noise.shape == (8, 3)
+
+
+def test_mixed_patients_match_their_targets(trainer, material):
+    """Without noise a mixture's components and targets are the same rotation of two training patients'."""
+    _, arrays, indices, key = material
+    batch = gather({"mix_share": 1.0, "component_noise": 0.0}, trainer, arrays, indices, key)
+    own, other = (arrays.components[indices[name]] for name in ("patient", "other"))
+    for example in range(8):
+        basis = np.stack([own[example], other[example]], axis=1)
+        weights, residual, *_ = np.linalg.lstsq(basis, np.asarray(batch.mixed_components[example]))
+        assert weights.min() > -1e-4 and np.square(weights).sum() == pytest.approx(1.0, abs=1e-3)
+        targets = np.stack([arrays.targets[indices[name][example]] for name in ("patient", "other")], axis=1)
+        np.testing.assert_allclose(batch.targets[example], targets @ weights, atol=1e-3)
+
+
+def test_a_share_is_mixed():
+    cosine, sine = steps.mixing_weights(0.3, 2000, jax.random.key(0))
+    np.testing.assert_allclose(cosine**2 + sine**2, 1.0, atol=1e-5)
+    assert 0.25 < float((sine > 0.0).mean()) < 0.35
+    assert float(cosine.min()) >= 0.0 and float(sine.min()) >= 0.0
+
+
+def test_keys_are_used_once(trainer, material):
+    with jax.debug_key_reuse(True):
+        state, metrics = jax.eval_shape(
+            lambda *given: steps.train_step(trainer.config, trainer.players, *given), *material
+        )
+        jax.jit(lambda *given: steps.train_step(trainer.config, trainer.players, *given)).trace(*material)
+    assert state.step.shape == () and set(metrics) >= {"discriminator_loss", "generator_loss", "radiomic_loss"}
+
+
+def test_key_reuse_would_be_noticed():
+    with jax.debug_key_reuse(True), pytest.raises(Exception, match="[Kk]ey"):
+        key = jax.random.key(0)
+        jax.jit(lambda key: jax.random.normal(key) + jax.random.uniform(key))(key).block_until_ready()
+
+
+def test_one_step_moves_both_players_and_the_average(trainer, material):
+    state, arrays, indices, key = material
+    before = jax.device_get(state)
+    stacked = sharding.shard_batch(jax.tree.map(lambda values: values[None], indices), trainer.mesh)
+    after, metrics = trainer.run_steps(jax.tree.map(jnp.copy, state), arrays, stacked, key)
+    assert int(after.step) == 1
+    decay = 0.5 ** (8 / trainer.config.train.ema_half_life_images)
+    for name in ("generator", "discriminator"):
+        moved = [
+            (old != new).any()
+            for old, new in zip(*(jax.tree.leaves(getattr(state, name)) for state in (before, after)), strict=True)
+        ]
+        assert np.mean(moved) > 0.9, name
+    for old, new, mean in zip(*map(jax.tree.leaves, (before.ema, after.generator, after.ema)), strict=True):
+        np.testing.assert_allclose(mean, decay * old + (1 - decay) * new, atol=1e-6)
+    assert all(np.isfinite(values).all() and values.shape == (1,) for values in metrics.values())
