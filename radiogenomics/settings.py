@@ -44,7 +44,7 @@ def default_config():
     )
     config.train = ml_collections.ConfigDict(
         dict(
-            steps=1000,
+            steps=800,
             batch_size=16,
             steps_per_call=0,  # compiled steps a call; 0: one on CPU, 20 on an accelerator
             generator_rate=2e-3,
@@ -63,9 +63,9 @@ def default_config():
                 "spiculation", "core_to_rim_hu", "texture_energy_hu",
             ),
             translate=0.06,  # largest shift of the differentiable augmentation, share of the patch side
-            checkpoint_every=500,
+            checkpoint_every=400,
             keep_checkpoints=2,
-            sample_every=500,
+            sample_every=400,
             log_every=50,
             train_on_all=False,  # also fold_all, trained on everybody, for new patients
         )
