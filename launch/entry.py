@@ -76,7 +76,6 @@ def _parse(arguments):
 def _narrate_plainly():
     """Our progress lines without a prefix; other libraries speak from warnings on."""
     handler = absl_logging.get_absl_handler()
-    handler.use_absl_log_file = None
     absl_logging.use_python_logging(quiet=True)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.getLogger().setLevel(logging.DEBUG if _verbose() else logging.INFO)
