@@ -11,7 +11,7 @@ import entry
 from radiogenomics.analysis import baseline_files
 from radiogenomics.errors import InputError
 
-CONFIG = entry.define_config()
+CONFIG = entry.define_config(required=False)
 COHORT = entry.define_folder("cohort", "Cohort folder made by prepare.py.", required=False)
 EXPRESSION = entry.define_folder("expression", "Table of genes x patients or patients x genes.", required=False)
 FEATURES = entry.define_folder("features", "Table of image features, one row per patient.", required=False)

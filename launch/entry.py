@@ -16,9 +16,12 @@ DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration 
 flags.disclaim_key_flags()
 
 
-def define_config():
+def define_config(required=True):
     """The --config flag: a Python file under configs/, single fields by --config.section.key=value."""
-    return config_flags.DEFINE_config_file("config", None, "Configuration file, for instance configs/phantom.py.")
+    flag = config_flags.DEFINE_config_file("config", None, "Configuration file, for instance configs/phantom.py.")
+    if required:
+        flags.mark_flag_as_required("config")
+    return flag
 
 
 def define_folder(name, text, required=True):

@@ -247,7 +247,9 @@ def _read_table(directory, table):
     whole = sum(all(value is not None for value in row.values()) for row in rows)
     expected = builder.info.splits["cohort"].num_examples
     if whole != expected or not rows:
-        raise InputError(f"{folder}: holds {whole} whole examples; expected {expected or 'some'}; make the cohort again.")
+        raise InputError(
+            f"{folder}: holds {whole} whole examples; expected {expected or 'some'}; make the cohort again."
+        )
     return [_decode(row) for row in rows]
 
 

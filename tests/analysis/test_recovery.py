@@ -7,8 +7,8 @@ from radiogenomics.analysis import recovery
 TRUTH = {
     "modules": {"M01": ["A1", "A2"], "M02": ["B1", "B2"], "M03": ["C1", "C2"]},
     "links": [
-        {"modules": ["M01"], "factor": "diameter", "feature": "equivalent_diameter_mm", "kind": "linear", "effect": 0.9},
-        {"modules": ["M02"], "factor": "attenuation", "feature": "mean_hu", "kind": "linear", "effect": 0.9},
+        {"modules": ["M01"], "factor": "diameter", "feature": "equivalent_diameter_mm", "kind": "linear"},
+        {"modules": ["M02"], "factor": "attenuation", "feature": "mean_hu", "kind": "linear"},
     ],
     "decoys": {"D1": "M01"},
 }

@@ -74,7 +74,11 @@ def test_centre_prior_is_centred_and_symmetric(ndim):
 
 @pytest.mark.parametrize(
     "changes, field",
-    [({"data": {"ndim": 1}}, "data.ndim"), ({"data": {"size": 17}}, "data.size"), ({"model": {"scales": 5}}, "data.size")],
+    [
+        ({"data": {"ndim": 1}}, "data.ndim"),
+        ({"data": {"size": 17}}, "data.size"),
+        ({"model": {"scales": 5}}, "data.size"),
+    ],
 )
 def test_sizes_that_do_not_fit(make_config, changes, field):
     with pytest.raises(InputError, match=field):

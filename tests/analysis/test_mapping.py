@@ -1,0 +1,101 @@
+"""The map of the tiny run follows the contract, and equals its parts computed one by one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from radiogenomics.analysis import association, features, jacobian, map_files, mapping, statistics, synthesis
+from radiogenomics.errors import InputError
+
+
+def test_variables_follow_the_contract(mapped, run):
+    by_gene = {"sensitivity", "association", "strength", "heterogeneity", "score", "se", "p", "q", "p_max"}
+    for name in by_gene:
+        assert mapped[name].dims == ("gene", "feature") and mapped[name].shape == (200, 9)
+        assert np.isfinite(mapped[name]).all()
+    assert {"metagene_effect", "metagene_effect_se", "metagene_effect_p", "metagene_effect_q"} <= set(mapped)
+    assert mapped["pixel_effect"].dims == ("metagene", "y", "x") and mapped["pixel_effect"].shape == (5, 16, 16)
+    assert list(mapped["gene"].values) == list(run.cohort.genes)
+    assert sorted(mapped["patient"].values) == sorted(run.cohort.patients)
+    assert (mapped["p"] > 0).all() and (mapped["p_max"] >= mapped["p"] - 1e-6).all() and (mapped["q"] <= 1).all()
+    assert (abs(mapped["score"]) <= 1 + 1e-6).all()
+    np.testing.assert_allclose(
+        mapped["strength"] ** 2, mapped["association"] ** 2 + mapped["heterogeneity"] ** 2, rtol=1e-3, atol=1e-9
+    )
+
+
+def test_the_map_is_the_mean_over_held_out_patients(mapped, run):
+    names = tuple(mapped["feature"].values)
+    gradient = jacobian.feature_sensitivity(synthesis.mean_features(run, names))
+    sensitivity, associated, predicted, order = [], [], [], []
+    for fold in run.folds:
+        draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
+        for row in fold.held_out:
+            one = np.asarray(gradient(fold.params, fold.components[row], draws))[None]
+            sensitivity.append(association.gene_sensitivity(one, fold)[0])
+            associated.append(association.gene_association(one, fold)[0])
+            predicted.append(associated[-1] * fold.genes[row])
+            order.append(row)
+    for name, values in (("sensitivity", sensitivity), ("association", associated)):
+        mean = np.mean(values, axis=0).T
+        np.testing.assert_allclose(mapped[name], mean, atol=1e-4 * np.abs(mean).max())
+    real = features.adjust_features(run, features.real_features(run.cohort, names).to_numpy())
+    values = np.empty((24, 9, 200))
+    values[order] = predicted
+    score = [
+        statistics.cross_fitted_correlation(values[:, feature], np.repeat(real[:, [feature]], 200, 1), cuts(run))
+        for feature in range(9)
+    ]
+    np.testing.assert_allclose(mapped["score"], np.transpose(score), atol=1e-3)
+
+
+def cuts(run):
+    return [fold.held_out for fold in run.folds]
+
+
+def test_files_on_disk_say_the_same(mapped, workdir):
+    read = map_files.read_map(workdir)
+    np.testing.assert_array_equal(read["association"], mapped["association"])
+    lines = (workdir / "genes.csv").read_text().splitlines()
+    assert len(lines) == 1 + 200 * 9 and "supported" in lines[0]
+    assert len((workdir / "metagenes.csv").read_text().splitlines()) == 1 + 5 * 9
+    assert "score" in (workdir / "hits.csv").read_text().splitlines()[0]
+
+
+def test_gate_stamps_and_hides_nothing(mapped, evaluated):
+    for name, row in evaluated["gate"].items():
+        one = mapped.sel(feature=name)
+        assert bool(one["supported"]) == row["supported"] and float(one["gate_r"]) == pytest.approx(row["r"])
+
+
+def test_unknown_names_are_told_with_their_neighbours(run):
+    gene = run.cohort.genes[0]
+    with pytest.raises(InputError, match=f"'{gene}X' is not among .* nearest symbols: .*{gene}"):
+        mapping.gene_columns(run.cohort.genes, [gene + "X"])
+    with pytest.raises(InputError, match="no patient 'nobody'"):
+        mapping.radiogenomic_map(run, patients=["nobody"])
+    with pytest.raises(InputError, match="at most two in any fold"):
+        mapping.radiogenomic_map(run, patients=run.cohort.patients[:1])
+
+
+def test_reading_what_is_no_map(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        map_files.read_map(tmp_path)
+    (tmp_path / "map.nc").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="not a readable map"):
+        map_files.read_map(tmp_path)
+
+
+def test_a_metagene_moves_the_same_background_and_noise(run):
+    """An effect of zero weight is exactly zero: nothing but the genes differs between the two ends."""
+    fold = run.folds[0]
+    draws = synthesis.make_draws(run, fold, 1, 1)
+    measure = synthesis.measured_images(run, ("mean_hu",))
+    still = dataclasses.replace(fold, components=fold.components * 0.0)
+    weights = np.ones((200, 1)) / 200
+    effects, image, mask = mapping.perturb_metagenes(still, fold.held_out[:2], weights, draws, measure)
+    assert effects.shape == (2, 1, 1)
+    np.testing.assert_array_equal(effects, 0.0)
+    np.testing.assert_array_equal(image, 0.0)
+    np.testing.assert_array_equal(mask, 0.0)

@@ -1,0 +1,30 @@
+import pandas as pd
+import pytest
+
+from radiogenomics.benchmark import recovery, speed
+from radiogenomics.errors import InputError
+
+
+def test_recovery_scores_every_route_on_every_link(make_config, tmp_path):
+    config = make_config(train={"steps": 2})
+    table = recovery.run_suite(config, tmp_path)
+    assert list(table.index) == sorted(name for name, _, _ in recovery.ROUTES)
+    assert table.drop(columns="mean").shape[1] == len(config.phantom.links)
+    assert ((table > 0) & (table <= 1)).all().all()
+    written = pd.read_csv(tmp_path / "recovery.csv")
+    assert len(written) == len(recovery.ROUTES) * len(config.phantom.links)
+
+
+def test_recovery_needs_a_planted_truth(make_config, tmp_path):
+    with pytest.raises(InputError, match="data.source: 'files'"):
+        recovery.run_suite(make_config("nsclc"), tmp_path)
+
+
+def test_speed_compares_equal_jacobians(config, monkeypatch, tmp_path):
+    monkeypatch.setattr(speed, "GENES", 60)
+    monkeypatch.setattr(speed, "REPEATS", 1)
+    table = speed.run_suite(config, tmp_path)
+    assert (table["value"] > 0).all()
+    error = float(table.loc["Jacobian, factored (s a patient)", "note"].split()[-1])
+    assert error < 1e-5
+    assert (tmp_path / "speed.csv").is_file() and (tmp_path / "speed.json").is_file()
