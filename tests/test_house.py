@@ -56,7 +56,7 @@ def test_the_package_reads_no_flags_and_knows_no_launcher():
 
 
 def test_one_file_builds_the_mesh():
-    users = [relative(path) for path in TREES if "make_mesh(" in path.read_text() and "jax.make_mesh" in path.read_text()]
+    users = [relative(path) for path in TREES if "jax.make_mesh(" in path.read_text()]
     assert users == ["train/sharding.py"]
 
 
@@ -71,9 +71,9 @@ def test_nothing_stored_can_run_code():
 
 
 def test_training_imports_no_dicom_library():
-    script = "import sys, radiogenomics.train.loop; print([name for name in ('pydicom', 'highdicom') if name in sys.modules])"
+    script = "import sys, radiogenomics.train.loop; print({'pydicom', 'highdicom'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    assert found.stdout.strip() == "set()"
 
 
 def functions():

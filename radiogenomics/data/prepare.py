@@ -21,11 +21,8 @@ def prepare(config, out, source=None):
       source: folder of downloaded files, for `data.source` "files".
 
     Raises:
-      InputError: for no configuration, a source that does not fit, no usable patient, or a folder made with other
-        settings.
+      InputError: for a source that does not fit, no usable patient, or a folder made with other settings.
     """
-    if config is None:
-        raise InputError("--config: not given; expected a configuration file, for instance configs/phantom.py.")
     out, source = pathlib.Path(out), pathlib.Path(source).resolve() if source else None
     wanted = {"config": json.loads(config.to_json()), "source": str(source) if source else None}
     if (out / "config.json").exists():

@@ -1,11 +1,12 @@
 """A run's folder: which config, cohort and split it belongs to."""
 
+import difflib
 import json
 import pathlib
 
 import jax
 
-from radiogenomics import outputs, provenance
+from radiogenomics import outputs, provenance, settings
 from radiogenomics.errors import InputError
 
 AT_LEAST_ONE = (
@@ -22,8 +23,6 @@ def check_run(config, cohort, workdir):
       InputError: naming the first setting that is out of range or differs from the run's, or a cohort that does not
         fit.
     """
-    if config is None:
-        raise InputError("--config: not given; expected a configuration file, for instance configs/phantom.py.")
     check_settings(config)
     check_cohort(config, cohort)
     if (workdir / "config.json").exists():
@@ -32,8 +31,13 @@ def check_run(config, cohort, workdir):
 
 
 def check_settings(config):
-    """InputError naming the first setting of networks or training that is not positive."""
-    flat = _flat(config.to_dict())
+    """InputError naming the first setting that nobody knows or that is missing, or that is not positive."""
+    flat, known = _flat(run_settings(config)), _flat(run_settings(settings.default_config()))
+    for key in sorted(flat.keys() - known.keys()):
+        near = ", ".join(difflib.get_close_matches(key, known)) or "none"
+        raise InputError(f"{key}: no such setting; nearest: {near}.")
+    for key in sorted(known.keys() - flat.keys()):
+        raise InputError(f"{key}: missing from the configuration; start from radiogenomics.settings.default_config().")
     for key in AT_LEAST_ONE:
         if flat[key] < 1:
             raise InputError(f"{key}: {flat[key]}; expected at least 1.")

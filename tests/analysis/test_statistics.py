@@ -116,7 +116,7 @@ def test_missing_values_say_nothing():
     assert (evidence.score[:, 1] == 0.0).all() and (evidence.p[:, 1] == 1.0).all()
 
 
-@pytest.mark.parametrize("value", [0.0, 0.1, -737.3, 1e8])
+@pytest.mark.parametrize("value", [0.0, 0.1, 0.3, 1 / 3, 123.456, -737.3, 1e8])
 def test_constant_columns_are_no_evidence(value):
     predictors, outcomes = draw_null(0)
     outcomes[:, 0] = value

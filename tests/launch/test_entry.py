@@ -78,7 +78,6 @@ def test_missing_config_flag_is_asked_for(launch, cohort_folder, tmp_path, name)
         ("--config.data.size=32", "16 x 16"),
         ("--config.data.extent_mm=64", "data.extent_mm"),
         ("--config.model.scales=9", "model.scales"),
-        ("--config.genes.components=12", "genes.components: 12"),
         ("--config.genes.components=-1", "genes.components: -1"),
         ("--config.genes.adjust=('phase_of_moon',)", "phase_of_moon"),
         ("--config.train.radiomic_features=('roundness',)", "roundness"),

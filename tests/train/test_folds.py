@@ -50,6 +50,14 @@ def test_folds_partition_the_patients(cohort, config, make_config):
     assert folds.held_out_patients(cohort, "fold_all") == ()
 
 
+def test_components_are_limited_to_half_of_the_patients(cohort, make_config, caplog):
+    for wanted, expected in ((6, 6), (7, 6), (500, 6), (0, 0)):
+        config = make_config(genes={"components": wanted})
+        assert folds.limit_components(config, cohort).genes.components == expected
+        assert config.genes.components == wanted
+    assert "genes.components: 500 lowered to 6" in caplog.text
+
+
 def test_nothing_fitted_sees_a_held_out_patient(cohort, config):
     rows = folds.training_rows(cohort, "fold_0")
     held_out = cohort.indices(folds.held_out_patients(cohort, "fold_0"))

@@ -157,7 +157,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(trainer, cohort,
 def test_bad_settings_leave_no_workdir(make_config, cohort, tmp_path):
     """A folder opened with settings that cannot run would refuse those that can."""
     for changes, field in (
-        ({"genes": {"adjust": ("moon",)}}, "moon"), ({"genes": {"components": 400}}, "genes.components"),
+        ({"genes": {"adjust": ("moon",)}}, "moon"), ({"genes": {"components": -1}}, "genes.components"),
         ({"train": {"batch_size": 0}}, "train.batch_size"), ({"data": {"size": 32}}, "data.size"),
     ):
         with pytest.raises(InputError, match=field):

@@ -44,6 +44,7 @@ def test_cohort_of_another_size(cohort, make_config, tmp_path):
             rundir.check_run(make_config(data=changes), cohort, tmp_path)
 
 
-def test_no_configuration(cohort, tmp_path):
-    with pytest.raises(InputError, match="--config: not given"):
-        rundir.check_run(None, cohort, tmp_path)
+def test_missing_setting(cohort, config, tmp_path):
+    del config.train["beta2"]
+    with pytest.raises(InputError, match="train.beta2: missing"):
+        rundir.check_run(config, cohort, tmp_path)
