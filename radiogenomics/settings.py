@@ -64,10 +64,11 @@ def train_settings():
         steps=800,
         batch_size=16,
         steps_per_call=0,  # compiled steps a call; 0: one on CPU, 20 on an accelerator
-        generator_rate=2e-3,
+        generator_rate=1e-3,
         discriminator_rate=5e-4,
         beta1=0.5,
         beta2=0.99,
+        clip_norm=10.0,  # largest gradient norm of a player's step
         ema_half_life_images=2000.0,
         component_noise=0.4,  # SD added to the whitened gene components
         mix_share=0.8,  # of the synthesised examples, from two patients' genes mixed with their features

@@ -5,6 +5,7 @@ correlation of its metagene. Same variables as the generator's map where they ap
 """
 
 import json
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ def classical_map(tables, config):
     """Spearman map of genes and of k-means metagenes against image features.
 
     Genes and features are adjusted for `genes.adjust` first. Null: features are exchangeable among patients given the
-    genes; unit: the patient; two-sided. `score` is |Spearman rho|, its sign is that of `association`.
+    genes; unit: the patient; two-sided. `score` is |Spearman rho|, its sign is that of `association`. With many
+    covariates for few patients (above one in ten, which is warned of) adjusted p-values come out somewhat too small.
 
     Args:
       tables: `Tables`.
@@ -57,6 +59,11 @@ def classical_map(tables, config):
     transform, standardised = gene_transform.standardise_everybody(
         tables.expression.to_numpy(), tables.covariates, list(tables.expression.columns), config
     )
+    columns = len(transform.covariates.average) - 1
+    if 10 * columns > len(tables.expression):
+        logging.warning(
+            "%d covariate columns for %d patients: p-values come out too small", columns, len(tables.expression)
+        )
     outcomes = _adjusted(tables, transform)
     sd = np.nanstd(outcomes, axis=0)
     by_gene = _evidence(standardised, outcomes, config)

@@ -79,7 +79,9 @@ def gate_table(run, names, folds, real, adjusted, synthetic):
     settings, seed = run.config.evaluate, run.config.seed
     table = gate.score_gate(adjusted, synthetic, folds, settings.permutations, settings.bootstraps, seed)
     table["r_unadjusted"] = cross_fitted_correlation(synthetic, real, folds)
-    table["r_best_direct"], table["best_direct"], table["r_direct"] = direct.best_direct(run, adjusted, folds, seed)
+    table["r_best_direct"], table["best_direct"], table["r_direct"] = direct.best_direct(
+        run, real, adjusted, folds, seed
+    )
     table["ceiling"] = _ceilings(run.cohort, names, adjusted, folds)
     trained = resolve(run.config.train.radiomic_features, run.config.data.ndim)
     table["in_loss"] = [name in trained for name in names]

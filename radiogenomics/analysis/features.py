@@ -40,9 +40,14 @@ def adjust_features(run, values):
     """Real features [patients, F] less what the covariates explain, each patient by the fold that never saw it."""
     adjusted = np.full_like(values, np.nan, dtype=np.float64)
     for fold in run.folds:
-        design = fold.transform.covariates.design(run.cohort.covariates)
-        training = values[fold.training]
-        known = np.where(np.isfinite(training), training, np.nanmean(training, axis=0))
-        effects = covariates.fit_effects(design[fold.training], known)
-        adjusted[fold.held_out] = covariates.remove_effects(design[fold.held_out], effects, values[fold.held_out])
+        adjusted[fold.held_out] = adjust_by_fold(run, fold, values, fold.held_out)
     return adjusted
+
+
+def adjust_by_fold(run, fold, values, rows):
+    """Features of the patients in `rows` less what the covariates explain among the fold's training patients."""
+    design = fold.transform.covariates.design(run.cohort.covariates)
+    training = values[fold.training]
+    known = np.where(np.isfinite(training), training, np.nanmean(training, axis=0))
+    effects = covariates.fit_effects(design[fold.training], known)
+    return covariates.remove_effects(design[rows], effects, values[rows])

@@ -82,13 +82,16 @@ def cohort_metagenes(run):
 
 
 def _mapped_rows(run, patients):
-    """[(fold, held-out rows to map)] without empty folds."""
+    """[(fold, held-out rows to map)]; a fold with fewer than three of the patients can show no correlation."""
     wanted = run.cohort.indices(patients) if patients is not None else np.arange(len(run.cohort.patients))
     folds = [(fold, fold.held_out[np.isin(fold.held_out, wanted)]) for fold in run.folds]
-    folds = [(fold, rows) for fold, rows in folds if len(rows)]
-    if max((len(rows) for _, rows in folds), default=0) < 3:
+    used = [(fold, rows) for fold, rows in folds if len(rows) >= 3]
+    if not used:
         raise InputError(f"patients: {len(wanted)} given, at most two in any fold; a map needs three or more.")
-    return folds
+    left_out = len(wanted) - sum(len(rows) for _, rows in used)
+    if left_out:
+        logging.warning("map: %d patients left out; fewer than three of those asked for in their fold", left_out)
+    return used
 
 
 def _map_fold(run, fold, rows, weights, columns, gradient, measure):

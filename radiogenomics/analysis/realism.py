@@ -9,37 +9,44 @@ from scipy import ndimage, stats
 from skimage import filters
 
 
-def kernel_distance(a, b):
-    """Unbiased squared MMD with the cubic polynomial kernel (KID, Binkowski et al. 2018) of vectors [n, F], [m, F]."""
+def kernel_distance(a, a_owner, b, b_owner):
+    """Squared MMD with the cubic polynomial kernel (KID, Binkowski et al. 2018) of vectors [n, F] and [m, F].
+
+    Pairs within a sample count only where they come from different patients: patches of one patient are alike, and a
+    bootstrap repeats patients, so that counting them would make any two samples look different.
+    """
     def kernel(x, y):
         return (x @ y.T / x.shape[1] + 1.0) ** 3
 
-    aa, bb = kernel(a, a), kernel(b, b)
-    within_a = (aa.sum() - np.trace(aa)) / (len(a) * (len(a) - 1))
-    within_b = (bb.sum() - np.trace(bb)) / (len(b) * (len(b) - 1))
-    return float(within_a + within_b - 2.0 * kernel(a, b).mean())
+    def within(values, owner):
+        apart = owner[:, None] != owner[None, :]
+        return kernel(values, values)[apart].mean()
+
+    return float(within(a, a_owner) + within(b, b_owner) - 2.0 * kernel(a, b).mean())
 
 
 def radiomic_distance(real, real_owner, synthetic, synthetic_owner, bootstraps, seed):
     """KID between feature vectors of real and synthesised patches, with a 95 % interval over patients.
 
-    `floor` is the same distance between two random halves of the real patients. Patches with a missing feature are left
-    out; features are standardised by the real patches.
+    `floor` is the same distance between two random halves of the real patients, 0 on average. Patches with a missing
+    feature are left out; features are standardised by the real patches.
     """
     real, real_owner = _complete(real, real_owner)
     synthetic, synthetic_owner = _complete(synthetic, synthetic_owner)
     center, sd = real.mean(axis=0), np.maximum(real.std(axis=0), 1e-9)
     real, synthetic = (real - center) / sd, (synthetic - center) / sd
     generator = np.random.default_rng(seed)
-    patients = np.unique(real_owner)
+    patients = np.intersect1d(real_owner, synthetic_owner)
     values, floors = [], []
     for _ in range(bootstraps):
         sample = generator.choice(patients, len(patients))
-        values.append(kernel_distance(_of(real, real_owner, sample), _of(synthetic, synthetic_owner, sample)))
-        halves = np.array_split(generator.permutation(patients), 2)
-        floors.append(kernel_distance(*(_of(real, real_owner, half) for half in halves)))
+        values.append(
+            kernel_distance(*_of(real, real_owner, sample), *_of(synthetic, synthetic_owner, sample))
+        )
+        one, other = np.array_split(generator.permutation(patients), 2)
+        floors.append(kernel_distance(*_of(real, real_owner, one), *_of(real, real_owner, other)))
     return {
-        "kid": kernel_distance(real, synthetic),
+        "kid": kernel_distance(real, real_owner, synthetic, synthetic_owner),
         "kid_low": float(np.quantile(values, 0.025)),
         "kid_high": float(np.quantile(values, 0.975)),
         "floor": float(np.mean(floors)),
@@ -52,7 +59,9 @@ def _complete(values, owner):
 
 
 def _of(values, owner, patients):
-    return np.concatenate([values[owner == patient] for patient in patients])
+    """Vectors and owners of the listed patients, repeated as they are listed."""
+    rows = np.concatenate([np.flatnonzero(owner == patient) for patient in patients])
+    return values[rows], owner[rows]
 
 
 def hu_distance(real_hu, synthetic_hu):

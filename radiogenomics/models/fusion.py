@@ -33,6 +33,7 @@ class FusionBlock(nn.Module):
         features = layers.convolution(self.ndim, self.channels, kernel=1)(features)
         merged = background + (layers.upsample(features, self.ndim) if self.doubled else features)
         for _ in range(2):
-            merged = layers.convolution(self.ndim, self.channels)(merged)
+            # No bias: the normalisation that follows would remove it.
+            merged = layers.convolution(self.ndim, self.channels, use_bias=False)(merged)
             merged = layers.leaky_relu(Modulation()(merged, style))
         return merged

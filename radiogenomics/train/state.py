@@ -36,16 +36,18 @@ class Players(NamedTuple):
 def make_players(config):
     """Networks and Adam optimisers, with a short warm-up and a cosine decay, that the configuration describes."""
 
-    def adam(rate):
+    def optimizer(rate):
         warmup = min(50, config.train.steps // 10)
         schedule = optax.schedules.warmup_cosine_decay_schedule(0.0, rate, warmup, config.train.steps, 0.02 * rate)
-        return optax.adam(schedule, b1=config.train.beta1, b2=config.train.beta2)
+        adam = optax.adam(schedule, b1=config.train.beta1, b2=config.train.beta2)
+        # One wild batch can throw the generator far off, and a cosine schedule leaves no time to come back.
+        return optax.chain(optax.clip_by_global_norm(config.train.clip_norm), adam)
 
     return Players(
         make_generator(config),
         make_discriminator(config),
-        adam(config.train.generator_rate),
-        adam(config.train.discriminator_rate),
+        optimizer(config.train.generator_rate),
+        optimizer(config.train.discriminator_rate),
     )
 
 

@@ -14,17 +14,21 @@ def run():
     generator = np.random.default_rng(0)
     genes = generator.standard_normal((60, 8)).astype(np.float32)
     halves = (np.arange(30), np.arange(30, 60))
+    average = types.SimpleNamespace(design=lambda covariates: np.ones((60, 1)))
+    transform = types.SimpleNamespace(covariates=average)
     folds = tuple(
-        types.SimpleNamespace(genes=genes, components=genes[:, :4], training=training, held_out=held_out)
+        types.SimpleNamespace(
+            genes=genes, components=genes[:, :4], training=training, held_out=held_out, transform=transform
+        )
         for training, held_out in (halves, halves[::-1])
     )
     targets = np.stack([genes[:, 0] + 0.3 * generator.standard_normal(60), generator.standard_normal(60)], axis=1)
-    return types.SimpleNamespace(folds=folds), targets
+    return types.SimpleNamespace(folds=folds, cohort=types.SimpleNamespace(covariates=None)), targets
 
 
 def test_linear_target_is_predicted_best_by_ridge(run):
     run, targets = run
-    r, names, table = direct.best_direct(run, targets, [fold.held_out for fold in run.folds], 0)
+    r, names, table = direct.best_direct(run, targets, targets, [fold.held_out for fold in run.folds], 0)
     assert r[0] > 0.8 and names[0] == "ridge"
     assert abs(r[1]) < 0.5
     assert r[0] == max(table[0].values()) and set(table[0]) == {"ridge", "random forest", "nearest patients"}

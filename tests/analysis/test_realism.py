@@ -8,10 +8,24 @@ from radiogenomics.analysis import realism
 
 def test_kernel_distance_is_unbiased():
     generator = np.random.default_rng(0)
-    same = [realism.kernel_distance(*generator.standard_normal((2, 30, 4))) for _ in range(300)]
+    patients = np.arange(30)
+
+    def distance(a, b):
+        return realism.kernel_distance(a, patients, b, patients)
+
+    same = [distance(*generator.standard_normal((2, 30, 4))) for _ in range(300)]
     assert abs(np.mean(same)) < 4 * np.std(same) / np.sqrt(300)
-    shifted = realism.kernel_distance(generator.standard_normal((30, 4)), generator.standard_normal((30, 4)) + 1.0)
+    shifted = distance(generator.standard_normal((30, 4)), generator.standard_normal((30, 4)) + 1.0)
     assert shifted > np.quantile(same, 0.99)
+
+
+def test_floor_is_zero_although_patches_of_a_patient_are_alike():
+    generator = np.random.default_rng(2)
+    owners = np.repeat(np.arange(60), 4)
+    real, alike = (generator.standard_normal((60, 3))[owners] + 0.1 * generator.standard_normal((240, 3)) for _ in "ab")
+    distance = realism.radiomic_distance(real, owners, alike, owners, 60, 0)
+    assert abs(distance["floor"]) < 0.1
+    assert distance["kid_low"] < distance["kid"] < distance["kid_high"]
 
 
 def test_radiomic_distance_between_patients():
