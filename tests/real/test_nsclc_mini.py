@@ -36,7 +36,9 @@ def collected():
     spec = importlib.util.spec_from_file_location("nsclc_config", ROOT / "configs" / "nsclc.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return files.collect(module.get_config(), FOLDER)
+    config = module.get_config()
+    config.data.size = 64  # The smallest nodules measure 3 mm; the shells below are counted in pixels of 0.94 mm.
+    return files.collect(config, FOLDER)
 
 
 def rows(collected):
