@@ -29,14 +29,17 @@ def radiomic_distance(real, real_owner, synthetic, synthetic_owner, bootstraps, 
     """KID between feature vectors of real and synthesised patches, with a 95 % interval over patients.
 
     `floor` is the same distance between two random halves of the real patients, 0 on average. Patches with a missing
-    feature are left out; features are standardised by the real patches.
+    feature are left out; features are standardised by the real patches. Everything is NaN where fewer than four patients
+    are left, as with a generator that makes no nodules.
     """
     real, real_owner = _complete(real, real_owner)
     synthetic, synthetic_owner = _complete(synthetic, synthetic_owner)
+    patients = np.intersect1d(real_owner, synthetic_owner)
+    if len(patients) < 4:
+        return dict.fromkeys(("kid", "kid_low", "kid_high", "floor"), np.nan)
     center, sd = real.mean(axis=0), np.maximum(real.std(axis=0), 1e-9)
     real, synthetic = (real - center) / sd, (synthetic - center) / sd
     generator = np.random.default_rng(seed)
-    patients = np.intersect1d(real_owner, synthetic_owner)
     values, floors = [], []
     for _ in range(bootstraps):
         sample = generator.choice(patients, len(patients))
