@@ -29,8 +29,8 @@ def radiomic_distance(real, real_owner, synthetic, synthetic_owner, bootstraps, 
     """KID between feature vectors of real and synthesised patches, with a 95 % interval over patients.
 
     `floor` is the same distance between two random halves of the real patients, 0 on average. Patches with a missing
-    feature are left out; features are standardised by the real patches. Everything is NaN where fewer than four patients
-    are left, as with a generator that makes no nodules.
+    feature are left out; features are standardised by the real patches. Everything is NaN where fewer than four
+    patients are left, as with a generator that makes no nodules.
     """
     real, real_owner = _complete(real, real_owner)
     synthetic, synthetic_owner = _complete(synthetic, synthetic_owner)
