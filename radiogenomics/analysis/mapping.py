@@ -50,7 +50,7 @@ def radiogenomic_map(run, gate=None, patients=None, genes=None, feature_list=Non
     gradient = jacobian.feature_sensitivity(synthesis.mean_features(run, names))
     measure = synthesis.measured_images(run, names)
     parts = [_map_fold(run, fold, mapped, weights, columns, gradient, measure) for fold, mapped in folds]
-    by_gene, by_metagene, effects = (_stack(parts, key) for key in ("gene", "metagene", "effect"))
+    by_gene, (by_metagene,), (effects,) = (_stack(parts, key) for key in ("gene", "metagene", "effect"))
     dataset = _gene_table(run, by_gene, real, positions)
     dataset.update(_metagene_table(run, by_metagene, effects, real, positions))
     dataset["metagene_loading"] = (("gene", "metagene"), weights[columns])
@@ -108,7 +108,7 @@ def _map_fold(run, fold, rows, weights, columns, gradient, measure):
             associated,
             associated * fold.genes[rows][:, None, columns],
         ),
-        "metagene": (along, along * association.metagene_scores(fold, weights)[rows][:, None]),
+        "metagene": (along * association.metagene_scores(fold, weights)[rows][:, None],),
         "effect": (effects,),
         "pixel": (image, mask, len(rows)),
     }
@@ -171,14 +171,13 @@ def _gene_table(run, by_gene, real, positions):
     return _dataset(table, ("gene", "feature"))
 
 
-def _metagene_table(run, by_metagene, effects, real, positions):
+def _metagene_table(run, predicted, effects, real, positions):
     """Metagene x feature variables; `metagene_p` tests the derivative times the patient's metagene as for genes."""
     settings, seed = run.config.map, run.config.seed
-    _, predicted = by_metagene
     evidence = statistics.permutation_evidence(predicted, real, positions, settings.permutations, seed)
     table = {
-        "metagene_effect": effects[0].mean(axis=0).T,
-        "metagene_effect_se": _bootstrap_error(effects[0], positions, settings.bootstraps, seed).T,
+        "metagene_effect": effects.mean(axis=0).T,
+        "metagene_effect_se": _bootstrap_error(effects, positions, settings.bootstraps, seed).T,
         "metagene_effect_score": evidence.score,
         "metagene_effect_p": evidence.p,
         "metagene_effect_q": statistics.benjamini_hochberg(evidence.p),
