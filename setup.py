@@ -39,8 +39,9 @@ setuptools.setup(
         "xarray",
     ],
     extras_require={
+        "beam": ["apache-beam>=2.70"],
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
-        "test": ["ipykernel", "nbclient", "nbformat", "pytest", "ruff"],
+        "test": ["hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "ruff"],
     },
 )

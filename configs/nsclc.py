@@ -11,11 +11,14 @@ def get_config():
     config.data.source = "files"
     config.data.extent_mm = 60.0
     config.data.size = 48
+    config.genes.implausible = "median"  # the GEO table holds up to 1e9 FPKM, which clipping keeps as signal
     config.files = ml_collections.ConfigDict(
         dict(
             expression="GSE103584*RNAseq.txt*",  # pattern of the expression table, anywhere under the source folder
             clinical="*DATA_LABELS*.csv",  # pattern of the clinical table; patients lack covariates without it
             patient_column="Case ID",  # of the clinical table
+            semantics="*aim*semantic*.csv",  # pattern of a table of AIM terms; AIM XML is found by its content
+            manifest="",  # CSV patient,image,mask (NIfTI, NRRD), relative to the source folder; empty: DICOM
             segment_label="Neoplasm",  # wanted where a DICOM SEG holds several segments
             min_diameter_mm=3.0,  # of the sphere of the nodule's volume
             padding_hu=-1000.0,  # written where the scanner measured nothing
@@ -30,6 +33,8 @@ def get_config():
             max_boundary_mm=25.0,  # farthest
             background_separation_mm=10.0,  # between background centres, where there is room
             batch_permutations=999,  # of the sample order, for the change point of the expression table
+            # Patients that the literature counts in the whole collection, shown beside those found; may be empty.
+            expected=dict(subjects=211, with_segmentation=144, with_expression=130, with_both=117),
         )
     )
     return config

@@ -41,7 +41,12 @@ def gene_settings():
     return dict(
         min_detection=0.5,  # share of patients in whom a gene must be detected (label-free)
         clip_sd=4.0,  # robust SDs beyond which log2 expression is clipped
-        components=30,  # of the PCA front end; 0 feeds all genes to the encoder
+        implausible="clip",  # values no tissue has: "clip" like all others, or "median": counted as unknown
+        not_detected="zero",  # "zero", or "half_minimum": half of the gene's lowest detected value
+        front_end="pca",  # "pca", "metagenes" (k-means), "pathways" (gene_sets), or "none": all genes to the encoder
+        components=30,  # of the front ends "pca" and "metagenes"
+        gene_sets="",  # path of a GMT file, for "pathways"
+        min_set_size=10,  # genes of a set in the cohort; smaller sets are left out
         adjust=("sequencing_batch", "site"),  # covariates removed from genes, and from features at the statistic
     )
 

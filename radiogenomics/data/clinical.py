@@ -1,5 +1,7 @@
 """Clinical tables: a short list of typed covariates; nothing else of the table, and no date, goes on."""
 
+import io
+import logging
 import pathlib
 import re
 
@@ -11,64 +13,151 @@ from radiogenomics.errors import InputError
 TEXT_COLUMNS = {
     "site": "Patient affiliation",
     "histology": "Histology",
+    "grade": "Histopathological Grade",
     "sex": "Gender",
+    "ethnicity": "Ethnicity",
     "smoking": "Smoking status",
+    "lobe": "Tumor Location",  # one column a lobe: 'Tumor Location (choice=RUL)'
     "stage_t": "Pathological T stage",
     "stage_n": "Pathological N stage",
     "stage_m": "Pathological M stage",
+    "pleural_invasion": "Pleural invasion (elastic, visceral, or parietal)",
+    "lymphovascular_invasion": "Lymphovascular invasion",
     "egfr": "EGFR mutation status",
     "kras": "KRAS mutation status",
+    "alk": "ALK translocation status",
     "sequencing_batch": None,
 }
 NUMBER_COLUMNS = {
     "age": "Age at Histological Diagnosis",  # years
+    "weight_kg": "Weight (lbs)",
     "pack_years": "Pack Years",
     "ground_glass_percent": "%GG",  # the middle of the class
+    "days_ct_to_surgery": "Days between CT and surgery",
 }
+# What an adult can have; the collection holds a weight of 49.1 lbs, most likely typed in kg.
+PLAUSIBLE = {
+    "age": (0, 120),
+    "weight_kg": (25, 350),
+    "pack_years": (0, 400),
+    "ground_glass_percent": (0, 100),
+    "days_ct_to_surgery": (0, 3650),
+}
+KG_PER_POUND = 0.45359237
+OLDEST_AGE = 89  # higher ages identify (45 CFR 164.514(b)(2)(i)(C)); all of them become 90
+LOBES = ("RUL", "RML", "RLL", "LUL", "L Lingula", "LLL")
+SEXES = {"m": "Male", "male": "Male", "f": "Female", "female": "Female"}
+NEVER = ("nonsmoker", "non-smoker", "never", "never smoker")
 MISSING = {
-    "", "n/a", "na", "nan", "none", "unknown", "not collected", "not assessed", "not recorded",
-    "not recorded in database",
+    "", "-", ".", "?", "n/a", "n.a.", "na", "nan", "none", "null", "missing", "unknown", "unk", "not applicable",
+    "not assessed", "not available", "not collected", "not known", "not recorded", "not recorded in database",
+    "not reported",
 }  # fmt: skip
+LARGEST_BYTES = 64 * 2**20
+LONGEST_LABEL = 64
+MONTH = (
+    "(?<![a-z])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
+)
+# Dates, UIDs, long numbers, DICOM person names, addresses: no label of a class looks like one.
+IDENTIFYING = re.compile(
+    rf"\d+\s*[-/.]\s*\d+\s*[-/.]\s*\d|\d{{6}}|\d(?:st|nd|rd|th)?[\s.-]*{MONTH}|{MONTH}[\s.,-]*\d|[\^@]|://",
+    re.IGNORECASE,
+)
+NUMBER = r"[<>]?\s*=?\s*(\d{1,9}(?:\.\d{1,9})?)\s*"
+NUMBER_OR_RANGE = re.compile(rf"{NUMBER}(?:(?:-|\u2013|to)\s*{NUMBER})?%?")
 
 
 def read_clinical(path, patient_column):
-    """Reads the covariates of a clinical table (CSV or TSV).
+    """Reads the covariates of a clinical table (CSV or TSV; comma, semicolon or tab).
 
-    Text: spaces stripped, 'Not Collected' and the like become 'unknown'. Numbers: years, pack-years (0 for a
-    non-smoker without any) and percent of ground glass ('25 - 50%' becomes 37.5); missing becomes NaN. Column names
-    are matched without regard to case and outer spaces. `sequencing_batch` is there only where the table has it.
+    Text: spaces stripped, 'Not Collected' and the like become 'unknown', and so does what looks like a date, an
+    identifier or free text. `lobe` joins the checked lobes by '|'. Numbers: age in years (90 for all above 89), weight
+    in kg (an official 'Weight (lbs)' is converted), pack-years (0 for a non-smoker without any), percent of ground
+    glass ('25 - 50%' becomes 37.5) and days from CT to surgery; missing, unreadable and implausible ones become NaN.
+    Column names are matched without regard to case and outer spaces. `sequencing_batch` is there only where the table
+    has it.
 
     Args:
       path: the table.
       patient_column: name of the column of patient ids.
 
     Returns:
-      DataFrame indexed by patient, the first row of each.
+      DataFrame indexed by patient, the first row of each. Its `attrs["warnings"]` (tuple of sentences, also logged)
+      tells cells that were lost, by column and patient and never by content.
 
     Raises:
       InputError: where the table cannot be read or lacks the column of patients.
     """
     path = pathlib.Path(path)
-    try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path.name}: not a CSV or TSV table ({error}).") from error
-    columns = {str(name).strip().casefold(): raw[name] for name in raw}
-    if patient_column.strip().casefold() not in columns:
+    columns, count = read_columns(path)
+    wanted = patient_column.strip().casefold()
+    if wanted not in columns:
         raise InputError(f"{path.name}: no column '{patient_column}' (files.patient_column); it has {len(columns)}.")
-    patients = columns[patient_column.strip().casefold()].str.strip()
-    table = {}
+    patients = columns[wanted].str.strip()
+    columns = _lobes(columns) | columns
+    warnings, table = _absent(columns), {}
     for name, column in TEXT_COLUMNS.items():
         values = _find(columns, name, column)
         if values is not None or column is not None:
-            table[name] = "unknown" if values is None else values.map(to_text)
+            table[name] = "unknown" if values is None else _to_texts(name, values, patients, warnings)
     for name, column in NUMBER_COLUMNS.items():
         values = _find(columns, name, column)
-        table[name] = float("nan") if values is None else values.map(to_number).astype(float)
-    frame = pd.DataFrame(table, index=patients.index).set_axis(pd.Index(patients, name="patient"))
-    never = frame["smoking"].str.casefold().isin(["nonsmoker", "never", "never smoker"])
+        table[name] = float("nan") if values is None else _to_numbers(name, values, patients, columns, warnings)
+    frame = pd.DataFrame(table, index=range(count)).set_axis(pd.Index(patients, name="patient"))
+    never = frame["smoking"].str.casefold().isin(NEVER)
     frame.loc[never & frame["pack_years"].isna(), "pack_years"] = 0.0
-    return frame[~frame.index.duplicated()]
+    return tell(_one_row_each(frame, warnings), [f"clinical table: {warning}" for warning in warnings])
+
+
+def tell(frame, warnings):
+    """The frame with its warnings in `attrs["warnings"]`, each of them logged."""
+    for warning in warnings:
+        logging.warning("%s", warning)
+    frame.attrs["warnings"] = tuple(warnings)
+    return frame
+
+
+def read_columns(path):
+    """Cells of a CSV or TSV as text.
+
+    Args:
+      path: the table, UTF-8, UTF-16 with its mark, or Latin-1; comma, semicolon or tab, by the first line.
+
+    Returns:
+      ({name in lower case without outer spaces: Series of text}, number of rows); of equal names the first.
+
+    Raises:
+      InputError: where it cannot be read, is empty, is larger than 64 MiB or has rows longer than its header.
+    """
+    path = pathlib.Path(path)
+    text = _read_text(path)
+    first = text.lstrip().split("\n", 1)[0]
+    separator = max(",;\t", key=first.count)
+    try:
+        raw = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, header=None)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{path.name}: not a CSV or TSV table ({' '.join(str(error).split())}).") from error
+    header, rows = raw.iloc[0], raw.iloc[1:].fillna("").reset_index(drop=True)
+    columns = {}
+    for position, name in enumerate(header):
+        columns.setdefault(str(name).strip().casefold(), rows[position])
+    return columns, len(rows)
+
+
+def _read_text(path):
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise InputError(f"{path.name}: larger than {LARGEST_BYTES >> 20} MiB; expected a table of patients.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read ({error.strerror}).") from error
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", errors="replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def covariates_of(table, patient):
@@ -92,10 +181,71 @@ def to_text(value):
     return "unknown" if value.casefold() in MISSING else value
 
 
+def is_label(text):
+    """Whether a text can be the name of a class: up to 64 printable characters, no date, identifier or address."""
+    return len(text) <= LONGEST_LABEL and text.isprintable() and not IDENTIFYING.search(text)
+
+
 def to_number(value):
-    """The number in a cell, the middle of a range ('>0 - 25%' is 12.5), NaN where there is none."""
-    numbers = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", str(value))]
+    """The number in a cell, the middle of a range ('>0 - 25%' is 12.5), NaN for anything else."""
+    found = NUMBER_OR_RANGE.fullmatch(str(value).strip())
+    numbers = [float(number) for number in found.groups() if number] if found else []
     return sum(numbers) / len(numbers) if numbers else float("nan")
+
+
+def _to_texts(name, values, patients, warnings):
+    texts = values.map(to_text)
+    if name == "sex":
+        lost = (texts != "unknown") & ~texts.str.casefold().isin(SEXES)
+        texts = texts.map(lambda text: SEXES.get(text.casefold(), "unknown"))
+        _tell_lost(name, lost, patients, "other than male or female", warnings)
+        return texts
+    lost = ~texts.map(is_label)
+    _tell_lost(name, lost, patients, "holding a date, an identifier or free text", warnings)
+    return texts.mask(lost, "unknown")
+
+
+def _to_numbers(name, values, patients, columns, warnings):
+    numbers = values.map(to_number).astype(float)
+    if name == "weight_kg" and "weight_kg" not in columns:
+        numbers = numbers * KG_PER_POUND
+    low, high = PLAUSIBLE[name]
+    lost = ~numbers.between(low, high) & (values.map(to_text) != "unknown")
+    _tell_lost(name, lost, patients, f"without a number from {low} to {high}", warnings)
+    numbers = numbers.where(numbers.between(low, high))
+    return numbers.mask(numbers > OLDEST_AGE, OLDEST_AGE + 1.0) if name == "age" else numbers
+
+
+def _tell_lost(name, lost, patients, what, warnings):
+    if lost.any():
+        listed = ", ".join(patients[lost][:5])
+        warnings.append(f"{name}: {int(lost.sum())} cells {what}, taken as unknown (patients {listed}).")
+
+
+def _lobes(columns):
+    """{"lobe": checked lobes of each row, joined by '|'}, nothing where the table has no check marks of lobes."""
+    found = {lobe: columns.get(f"tumor location (choice={lobe.casefold()})") for lobe in LOBES}
+    found = {lobe: cells.str.strip().str.casefold() == "checked" for lobe, cells in found.items() if cells is not None}
+    rows = zip(*found.values(), strict=True)
+    texts = ["|".join(lobe for lobe, checked in zip(found, row, strict=True) if checked) for row in rows]
+    return {"lobe": pd.Series(texts, dtype=object)} if found else {}
+
+
+def _absent(columns):
+    names = TEXT_COLUMNS | NUMBER_COLUMNS
+    absent = [name for name, column in names.items() if column and _find(columns, name, column) is None]
+    return [f"no column for {', '.join(absent)}; taken as unknown."] if absent else []
+
+
+def _one_row_each(frame, warnings):
+    nameless = frame.index == ""
+    if nameless.any():
+        warnings.append(f"{int(nameless.sum())} rows without a patient id left out.")
+    frame = frame[~nameless]
+    repeated = frame.index[frame.index.duplicated()].unique()
+    if len(repeated):
+        warnings.append(f"{len(repeated)} patients with several rows, the first used ({', '.join(repeated[:5])}).")
+    return frame[~frame.index.duplicated()]
 
 
 def _find(columns, name, column):

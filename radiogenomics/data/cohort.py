@@ -17,6 +17,8 @@ import tempfile
 import numpy as np
 import pandas as pd
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import writer
+from tensorflow_datasets.proto import tf_example_pb2
 
 from radiogenomics import outputs
 from radiogenomics.data import qc
@@ -53,6 +55,10 @@ class Collected:
     genes: list  # gene symbols in the order of Patient.expression
     qc: list  # one dict a patient met: patient, kept, reason, warnings, ...
     truth: dict | None = None  # the planted truth of a phantom
+    samples: pd.DataFrame | None = None  # quality, components, batch and site of every sample of the expression table
+    findings: tuple = ()  # sentences on what the expression's leading components follow
+    explained: tuple = ()  # share of the variance that each component explains
+    expected: dict | None = None  # name -> patients that the literature counts in this collection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +102,23 @@ class Cohort:
         return np.array([position[name] for name in patients], dtype=np.int32)
 
 
+class StableWriter(writer.ExampleWriter):
+    """Writes examples with their fields sorted: protobuf's own order, and so fingerprints, differ between processes."""
+
+    def write(self, path, examples):
+        """Writes (number, serialised example) pairs to a record file."""
+        return super().write(path, ((number, _sort_fields(example)) for number, example in examples))
+
+
+def _sort_fields(example):
+    return tf_example_pb2.Example.FromString(example).SerializeToString(deterministic=True)
+
+
 class CohortBuilder(tfds.core.GeneratorBasedBuilder):
-    """One table of a cohort (`nodules`, `backgrounds` or `patients`) as a TFDS dataset."""
+    """One table of a cohort (`nodules`, `backgrounds` or `patients`) as a TFDS dataset.
+
+    `examples` is an iterable of (number, example), or a Beam transform that yields them in any order.
+    """
 
     VERSION = tfds.core.Version(VERSION)
 
@@ -119,20 +140,32 @@ class CohortBuilder(tfds.core.GeneratorBasedBuilder):
         return {"cohort": self._generate_examples()}
 
     def _generate_examples(self):
-        yield from enumerate(self._examples)
+        return self._examples
+
+    def _example_writer(self):
+        return StableWriter(file_format=self.info.file_format)
 
 
-def write_cohort(directory, collected, folds, settings):
-    """Writes a cohort folder atomically; InputError where no patient is left.
+def write_cohort(directory, collected, folds, settings, pipeline=None):
+    """Writes a cohort folder atomically.
 
-    `folds` is a list of lists of patient ids; `settings` a dict kept as `config.json` for provenance.
+    Args:
+      directory: the folder to make.
+      collected: the Collected.
+      folds: list of lists of patient ids.
+      settings: dict kept as `config.json` for provenance.
+      pipeline: `cohort_beam.Pipeline` that builds the tables; None builds them in this process.
+
+    Raises:
+      InputError: where no patient is left, or the folder holds something already.
     """
+    directory = pathlib.Path(directory)
     if not collected.patients:
         reasons = sorted({row["reason"] for row in collected.qc if row.get("reason")})
-        raise InputError(f"{directory}: no usable patient; reasons met: {'; '.join(reasons) or 'none found'}.")
+        raise InputError(f"{directory.name}: no usable patient; reasons met: {'; '.join(reasons) or 'none found'}.")
     with outputs.new_directory(directory) as aside:
         for table in TABLES:
-            _write_table(aside, table, collected.patients)
+            _write_table(aside, table, collected.patients, pipeline)
         outputs.write_text(aside / "genes.txt", "\n".join(collected.genes) + "\n")
         outputs.write_json(aside / "split.json", {"folds": folds})
         outputs.write_json(aside / "config.json", settings)
@@ -141,13 +174,18 @@ def write_cohort(directory, collected, folds, settings):
         qc.write_qc(aside, collected)
 
 
-def _write_table(directory, table, patients):
-    rows = [row for patient in patients for row in _ROWS[table](patient)]
+def _write_table(directory, table, patients, pipeline):
+    first = next(example_rows(table, patients[0]))
+    examples, options = enumerate(row for patient in patients for row in example_rows(table, patient)), None
+    if pipeline is not None:
+        examples, options = pipeline.examples(table, patients), pipeline.options
     tfds.disable_progress_bar()
     # The download manager insists on a folder although nothing is downloaded.
     with tempfile.TemporaryDirectory() as downloads, _quiet_absl(), contextlib.redirect_stdout(io.StringIO()):
-        builder = CohortBuilder(table=table, features=_features(rows[0]), examples=rows, data_dir=directory)
-        builder.download_and_prepare(download_dir=downloads)
+        builder = CohortBuilder(table=table, features=_features(first), examples=examples, data_dir=directory)
+        builder.download_and_prepare(
+            download_dir=downloads, download_config=tfds.download.DownloadConfig(beam_options=options)
+        )
 
 
 @contextlib.contextmanager
@@ -159,6 +197,11 @@ def _quiet_absl():
         yield
     finally:
         logger.setLevel(level)
+
+
+def example_rows(table, patient):
+    """Yields the examples of a Patient in one of `TABLES`, as dicts of arrays, text and numbers."""
+    return _ROWS[table](patient)
 
 
 def _nodule_rows(patient):

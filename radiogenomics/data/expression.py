@@ -1,4 +1,4 @@
-"""Expression tables: read as published, checked, filtered by detection, and searched for sequencing batches.
+"""Expression tables: read as published, checked, and measured per gene and sample.
 
 A missing value means "not detected". Nothing is altered here; the gene transform of a fold logs and clips.
 """
@@ -6,13 +6,13 @@ A missing value means "not detected". Nothing is altered here; the gene transfor
 import csv
 import dataclasses
 import gzip
-import itertools
+import io
 import pathlib
 import re
+import zlib
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from radiogenomics.errors import InputError
 
@@ -24,9 +24,15 @@ ABSURD_SD = 6.0  # robust SDs of log2(x + 1) above the gene's median ...
 ABSURD_FOLD = 1000.0  # ... and this many times the median
 ABSURD_TOTAL = 1e6  # TPM of all genes together
 SMALLEST_SD = 0.3  # log2 units; a gene with hardly any spread would flag everything
-BATCH_SMALLEST = 8  # samples
-BATCH_COMPONENTS = 5
-BATCH_AUC = 0.9
+LARGEST_BYTES = 512 * 2**20  # of a table once decompressed: 20 times the published one of 22,126 genes x 130
+LARGEST_WIDTH = 300_000  # columns; more than there are transcripts
+CHUNK_BYTES = 2**20
+GZIP_MAGIC = b"\x1f\x8b"
+QUANTILES = np.linspace(0.01, 0.99, 99)
+OUTLIER_SD = 5.0  # robust SDs from the cohort's median ...
+# ... and at least this far: share of genes, log2 units.
+OUTLIER_LEAST = {"detected_share": 0.05, "median_log2": 0.5, "iqr_log2": 0.5, "quantile_distance": 0.25}
+OUTLIER_SAMPLES = 8  # fewer have no robust SD worth the name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,17 +47,20 @@ def read_expression(path, patients):
     """Reads a gene x sample or sample x gene table (CSV or TSV, also .gz).
 
     Which axis holds the samples is told by the patient ids. Of repeated gene symbols the row detected in most samples
-    is kept (the first of equals), of repeated samples the first; text columns are left out; `warnings` tells.
+    is kept (the first of equals), of repeated samples the first; text columns and rows or columns without a name are
+    left out; `warnings` tells.
 
     Args:
-      path: the table; first row and first column are names; empty, NA or NaN is "not detected".
+      path: the table, at most 512 MiB once decompressed and 300,000 columns; first row and first column are names;
+        empty, NA or NaN is "not detected".
       patients: ids to look for.
 
     Returns:
       ExpressionTable.
 
     Raises:
-      InputError: where no axis names a patient, or a value is negative or not a number.
+      InputError: where the table is damaged, too large or its rows differ in length, no axis names a patient, or a
+        value is negative, infinite or not a number.
     """
     path = pathlib.Path(path)
     frame = _read_frame(path)
@@ -62,28 +71,83 @@ def read_expression(path, patients):
             f"{path.name}: neither its first row nor its first column names one of the {len(wanted)} patients with "
             f"images (such as '{min(wanted, default='')}')."
         )
+    frame, nameless = _drop_nameless(frame)
     values, warnings = _to_numbers(frame, path)
     values = values.T if hits[0] >= hits[1] else values
     values, told = _drop_repeats(values)
     values.columns = values.columns.str.replace(r"\s+", "_", regex=True)
-    return ExpressionTable(values, (*warnings, *told))
+    return ExpressionTable(values, (*nameless, *warnings, *told))
+
+
+def read_bytes(path, largest_bytes):
+    """The bytes of a file, decompressed where it is gzip by content; InputError above `largest_bytes` or if damaged."""
+    path = pathlib.Path(path)
+    content = io.BytesIO()
+    try:
+        with open(path, "rb") as file:
+            compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) if compressed else file as stream:
+                while content.tell() <= largest_bytes and (chunk := stream.read(CHUNK_BYTES)):
+                    content.write(chunk)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path.name}: cannot be read ({' '.join(str(error).split())}).") from error
+    if content.tell() > largest_bytes:
+        raise InputError(f"{path.name}: holds more than {largest_bytes:,} bytes once decompressed, the most accepted.")
+    return content.getvalue()
 
 
 def _read_frame(path):
+    content = read_bytes(path, LARGEST_BYTES)
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8-sig") as lines:
-            first, second = itertools.islice(lines, 2)
-        separator = max("\t,;", key=first.count)
-        names, values = (next(csv.reader([line.rstrip("\r\n")], delimiter=separator)) for line in (first, second))
-        # R writes no name above the first column.
-        names = ["", *names] if len(names) == len(values) - 1 else names
+        names, separator = _check_rows(content, path)
         # Names are not given as a header, because pandas would rename repeated ones.
-        frame = pd.read_csv(path, sep=separator, header=None, skiprows=1, index_col=0, low_memory=False)
-        frame.columns = [name.strip() for name in names[1:]]
-    except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path.name}: not a CSV or TSV table of expression ({str(error).strip()}).") from error
-    frame.index = frame.index.astype(str).str.strip()
+        frame = pd.read_csv(
+            io.BytesIO(content), sep=separator, header=None, skiprows=1, index_col=0, low_memory=False,
+            encoding="utf-8-sig",
+        )
+        frame.columns = names[1:]
+    except InputError:
+        raise
+    except (UnicodeDecodeError, ValueError, OverflowError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path.name}: not a CSV or TSV table of expression ({reason}).") from error
+    frame.index = frame.index.fillna("").astype(str).str.strip()
     return frame
+
+
+def _check_rows(content, path):
+    """(names in the first row, separator); InputError unless all rows are as long, as a truncated table's are not."""
+    with io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig") as lines:
+        first = lines.readline()
+        separator = max("\t,;", key=first.count)
+        lines.seek(0)
+        rows = csv.reader(lines, delimiter=separator)
+        names = [name.strip() for name in next(rows, ())]
+        if len(names) > LARGEST_WIDTH:
+            raise InputError(f"{path.name}: {len(names):,} columns; expected at most {LARGEST_WIDTH:,}.")
+        width = None
+        for row in rows:
+            # R writes no name above the first column.
+            names = ["", *names] if width is None and len(names) == len(row) - 1 else names
+            width = len(names)
+            if row and len(row) != width:
+                raise InputError(
+                    f"{path.name}: not a CSV or TSV table of expression (line {rows.line_num} has {len(row)} fields; "
+                    f"expected {width} as in the first row)."
+                )
+    if width is None or width < 2:
+        raise InputError(
+            f"{path.name}: not a CSV or TSV table of expression (expected two rows and two columns or more)."
+        )
+    return names, separator
+
+
+def _drop_nameless(frame):
+    named_rows, named_columns = frame.index != "", frame.columns != ""
+    count = int((~named_rows).sum() + (~named_columns).sum())
+    told = (f"{count} rows or columns without a name left out of the expression table",) if count else ()
+    return frame.loc[named_rows, named_columns], told
 
 
 def _to_numbers(frame, path):
@@ -100,9 +164,10 @@ def _to_numbers(frame, path):
         columns[position] = numbers.to_numpy(np.float64)
     values = pd.DataFrame(columns, index=frame.index)
     values.columns = frame.columns[list(columns)]
-    if np.nanmin(values.to_numpy(), initial=0.0) < 0:
+    extremes = np.nanmin(values.to_numpy(), initial=0.0), np.nanmax(values.to_numpy(), initial=0.0)
+    if extremes[0] < 0 or np.isinf(extremes[1]):
         raise InputError(
-            f"{path.name}: holds the value {np.nanmin(values.to_numpy()):g}; expected FPKM, TPM or counts >= 0, "
+            f"{path.name}: holds the value {extremes[0] or extremes[1]:g}; expected FPKM, TPM or counts >= 0, finite, "
             "neither logged below 1 nor standardised."
         )
     return values, [f"text columns left out of the expression table: {', '.join(text[:5])}"] if text else []
@@ -129,10 +194,11 @@ def detection(values):
     return (np.asarray(values) > 0).mean(axis=0)
 
 
-def absurd(values):
-    """Which values [patients, genes] no tissue can have: artefacts of quantification.
+def ceiling(values):
+    """The value [genes] above which a gene's expression is an artefact of quantification; values [patients, genes].
 
-    Above 6 robust SDs of the gene in log2(x + 1) and 1000 times its median, or above 1e6 (the sum of all genes in TPM).
+    6 robust SDs (MAD, at least 0.3) of log2(x + 1) and 1000 times (x + 1) above the median of the patients with a
+    value, but at most 1e6, the sum of all genes in TPM.
     """
     values = np.asarray(values, np.float64)
     logged = np.log2(1 + np.clip(values, 0, None))
@@ -140,70 +206,63 @@ def absurd(values):
     center, spread = np.zeros((2, values.shape[1]))
     center[detected] = np.nanmedian(logged[:, detected], axis=0)
     spread[detected] = 1.4826 * np.nanmedian(np.abs(logged[:, detected] - center[detected]), axis=0)
-    above = logged - center
-    far = (above > ABSURD_SD * np.maximum(spread, SMALLEST_SD)) & (above > np.log2(ABSURD_FOLD))
-    return far | (values > ABSURD_TOTAL)
+    above = np.maximum(ABSURD_SD * np.maximum(spread, SMALLEST_SD), np.log2(ABSURD_FOLD))
+    return np.exp2(np.minimum(center + above, np.log2(1 + ABSURD_TOTAL))) - 1
+
+
+def absurd(values):
+    """Which values [patients, genes] no tissue can have: those above the gene's `ceiling`."""
+    return np.asarray(values, np.float64) > ceiling(values)
+
+
+def sample_quality(values):
+    """Quality of every sample of an expression table, and which samples stand out from the cohort.
+
+    A value above 0 is detected; medians and quantiles are of the detected values, in log2(x + 1). A sample stands out
+    where a measure lies 5 robust SDs (MAD) from the cohort's median, and further than `OUTLIER_LEAST`.
+
+    Args:
+      values: DataFrame [samples, genes], NaN = not detected.
+
+    Returns:
+      DataFrame indexed by sample: detected_share (of the genes), median_log2, iqr_log2, quantile_distance (root mean
+      square, in log2 units, from the cohort's median quantile curve, 1 to 99 %), implausible_values (count, see
+      `ceiling`), outlier (why, '' for most). NaN where a sample detects nothing.
+    """
+    array = values.to_numpy(np.float64)
+    logged = np.log2(1 + np.where(array > 0, array, np.nan))
+    curves = np.full((len(array), len(QUANTILES)), np.nan)
+    some = (array > 0).any(axis=1)
+    if some.any():
+        curves[some] = np.nanquantile(logged[some], QUANTILES, axis=1).T
+    middle = np.median(curves[some], axis=0) if some.any() else np.nan
+    low, median, high = (curves[:, np.searchsorted(QUANTILES, share - 1e-9)] for share in (0.25, 0.5, 0.75))
+    quality = pd.DataFrame(
+        {
+            "detected_share": (array > 0).sum(axis=1) / max(array.shape[1], 1),
+            "median_log2": median,
+            "iqr_log2": high - low,
+            "quantile_distance": np.sqrt(((curves - middle) ** 2).mean(axis=1)),
+            "implausible_values": absurd(array).sum(axis=1),
+        },
+        index=values.index.rename("sample"),
+    )
+    return quality.assign(outlier=_reasons(quality))
+
+
+def _reasons(quality):
+    """What makes each sample stand out, '' where nothing does."""
+    reasons = [[] if share else ["detects no gene"] for share in quality["detected_share"]]
+    if len(quality) >= OUTLIER_SAMPLES:
+        for name, least in OUTLIER_LEAST.items():
+            center = quality[name].median()
+            distance = (quality[name] - center).abs()
+            far = distance > max(OUTLIER_SD * 1.4826 * distance.median(), least)
+            for row in np.flatnonzero(far):
+                reasons[row].append(f"{name} {quality[name].iloc[row]:.2f} (cohort {center:.2f})")
+    return ["; ".join(told) for told in reasons]
 
 
 def mangled_symbols(genes):
     """Symbols that a spreadsheet turned into dates, such as '3-Mar' (MARCHF3)."""
     return [gene for gene in genes if MANGLED.match(gene)]
-
-
-def detect_batches(values, permutations, seed):
-    """Splits samples into two sequencing batches, where their order in the table shows a clear break.
-
-    Per gene, log2(x + 1) (not detected = the gene's mean) and the indicator of not being detected are standardised. The
-    break is the place in the order with the largest between-group sum of squares over all of them. It counts where
-    none of `permutations` random orders has as large a one and one of the first five principal components tells the
-    two sides apart with AUC >= 0.9.
-
-    Args:
-      values: [samples, genes] in the table's order, NaN = not detected.
-      permutations: number of random orders.
-      seed: integer.
-
-    Returns:
-      (labels [samples], '1' and '2', or '1' for all, and the p-value of the break).
-    """
-    values = np.asarray(values, np.float64)
-    count = len(values)
-    if count < 2 * BATCH_SMALLEST:
-        return np.full(count, "1"), 1.0
-    features = _standardised(values)
-    products = features @ features.T
-    place, size = _largest_break(products)
-    generator = np.random.default_rng(seed)
-    orders = (generator.permutation(count) for _ in range(permutations))
-    beaten = sum(_largest_break(products[np.ix_(order, order)])[1] >= size for order in orders)
-    second = np.arange(count) >= place
-    clear = beaten == 0 and _best_auc(products, second) >= BATCH_AUC
-    return np.where(second & clear, "2", "1"), (1 + beaten) / (1 + permutations)
-
-
-def _standardised(values):
-    missing = np.isnan(values)
-    logged = np.log2(1 + np.where(missing, 0.0, values))
-    present = np.maximum((~missing).sum(axis=0), 1)
-    logged = np.where(missing, (logged * ~missing).sum(axis=0) / present, logged)
-    both = np.concatenate([logged, missing.astype(float)], axis=1)
-    both -= both.mean(axis=0)
-    sd = both.std(axis=0)
-    return both[:, sd > 0] / sd[sd > 0]
-
-
-def _largest_break(products):
-    """Place and size of the largest between-group sum of squares of consecutive groups, from inner products."""
-    count = len(products)
-    first = np.arange(1, count)
-    sums = np.cumsum(np.cumsum(products, axis=0), axis=1).diagonal()[:-1]
-    between = sums * count / (first * (count - first))
-    between[: BATCH_SMALLEST - 1] = between[count - BATCH_SMALLEST :] = 0.0
-    return int(between.argmax()) + 1, float(between.max())
-
-
-def _best_auc(products, second):
-    """How well the best of the first principal components separates the two groups."""
-    components = np.linalg.eigh(products)[1][:, -BATCH_COMPONENTS:]
-    areas = [roc_auc_score(second, component) for component in components.T]
-    return max(max(area, 1 - area) for area in areas)

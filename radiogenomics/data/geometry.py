@@ -12,9 +12,13 @@ from scipy import ndimage
 from radiogenomics.errors import InputError
 
 SAME_PLACE_MM = 0.01
+PADDED = 2  # voxels around the box of a mask that is resampled
 REGULAR = 0.02  # share of the slice distance by which steps may differ in a regular stack
 ACQUIRED = 0.1  # share of the slice distance within which an acquired plane counts as being there
 LARGE_STEP = 1.6  # times the slice distance between planes: one is missing
+MAX_TILT_DEGREES = 40.0  # gantries lean by 30 at most; more is a damaged position
+MAX_VOXELS = 2**29  # of a volume, 1 GiB in HU; four times the largest CT of the collection
+VOLUME_TOLERANCE = 0.01  # share by which nearest voxels may change a mask's volume
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +59,21 @@ class Stack:
     warnings: tuple
 
 
+def check_voxels(shape, what):
+    """Refuses a volume for which nobody should take memory.
+
+    Args:
+      shape: its size along each axis.
+      what: names it in the error.
+
+    Raises:
+      InputError: beyond `MAX_VOXELS`, or where a size is no number.
+    """
+    count = float(np.prod(np.asarray(shape, float)))
+    if not count <= MAX_VOXELS:
+        raise InputError(f"{what}: {count:.3g} voxels; expected at most {MAX_VOXELS}.")
+
+
 def plane_axes(orientation):
     """Unit vectors [3, 3] of slice, row and column index from the six direction cosines of DICOM (0020,0037).
 
@@ -73,45 +92,66 @@ def plane_axes(orientation):
 def stack_planes(planes, positions_mm, axes, pixel_spacing_mm, max_missing, outside):
     """Stacks image planes along their normal on a regular grid.
 
-    A drift of the planes across the normal (gantry tilt) is undone by shifting them; up to `max_missing` planes in a
-    row that are not there, and uneven distances, are filled by linear interpolation. Both are told in `warnings`.
+    A drift of the planes across the normal (gantry tilt) is undone by shifting them, on a matrix large enough for all
+    of them; up to `max_missing` planes in a row that are not there, and uneven distances, are filled by linear
+    interpolation. All is told in `warnings`.
 
     Args:
       planes: [n, rows, columns], at different positions, in any order.
       positions_mm: [n, 3] centre of the first pixel of every plane.
       axes: [3, 3] from `plane_axes`.
       pixel_spacing_mm: distance of rows and of columns.
-      max_missing: planes in a row that may be missing.
+      max_missing: planes in a row that may be missing; a larger gap is refused.
       outside: value of what a shift brings in.
 
     Raises:
-      InputError: with fewer than three planes, or more missing in a row than allowed.
+      InputError: with fewer than three planes, planes side by side, a tilt beyond `MAX_TILT_DEGREES`, or more planes
+        missing in a row than allowed.
     """
     if len(planes) < 3:
         raise InputError(f"CT series: {len(planes)} usable slices; expected at least 3.")
     height = positions_mm @ axes[0]
-    order = np.argsort(height)
-    planes, positions_mm, height = np.asarray(planes)[order], positions_mm[order], height[order]
-    planes, warnings = _undo_drift(planes, positions_mm, height, axes, pixel_spacing_mm, outside)
+    order = np.argsort(height, kind="stable")
+    if not np.array_equal(order, np.arange(len(order))):
+        planes, positions_mm, height = planes[order], positions_mm[order], height[order]
+    if np.diff(height).min() < SAME_PLACE_MM:
+        raise InputError("CT series: slices side by side at one height; expected one at each.")
+    planes, shift, warnings = _undo_drift(planes, positions_mm, height, axes, pixel_spacing_mm, outside)
     distance = float(np.median(np.diff(height)))
     planes, interpolated, told = _fill_gaps(planes, height, distance, max_missing)
     spacing = np.array([distance, *pixel_spacing_mm])
-    grid = Grid(positions_mm[0], axes, spacing, planes.shape)
+    grid = Grid(positions_mm[0] + (shift * pixel_spacing_mm) @ axes[1:], axes, spacing, planes.shape)
     return Stack(planes, grid, interpolated, (*warnings, *told))
 
 
 def _undo_drift(planes, positions_mm, height, axes, pixel_spacing_mm, outside):
-    """Shifts planes so that all first pixels lie on one normal."""
+    """Shifts planes so that all first pixels lie on one normal; where that is, in pixels from the first plane's."""
     drift_mm = (positions_mm - positions_mm[0]) @ axes[1:].T
-    if np.abs(drift_mm / pixel_spacing_mm).max() <= 0.5:
-        return planes, ()
-    shifted = [
-        ndimage.shift(plane, shift, order=1, cval=outside)
-        for plane, shift in zip(planes, drift_mm / pixel_spacing_mm, strict=True)
-    ]
-    extreme = np.linalg.norm(drift_mm, axis=1).argmax()
-    angle = np.degrees(np.arctan2(np.linalg.norm(drift_mm[extreme]), height[extreme] - height[0]))
-    return np.stack(shifted), (f"gantry tilt of {angle:.1f} degrees undone by shifting the slices",)
+    drift = drift_mm / pixel_spacing_mm
+    if np.abs(drift).max() <= 0.5:
+        return planes, np.zeros(2), ()
+    told = _describe_drift(drift_mm, height, pixel_spacing_mm)
+    corner = np.floor(drift.min(axis=0))
+    shape = tuple(np.ceil(drift.max(axis=0) - corner).astype(int) + planes.shape[1:])
+    check_voxels((len(planes), *shape), "CT series")
+    shifted = np.empty((len(planes), *shape), planes.dtype)
+    for plane, offset, target in zip(planes, drift - corner, shifted, strict=True):
+        canvas = np.full(shape, outside, np.float32)
+        canvas[: plane.shape[0], : plane.shape[1]] = plane
+        target[:] = np.rint(ndimage.shift(canvas, offset, order=1, cval=outside))
+    return shifted, corner, (told,)
+
+
+def _describe_drift(drift_mm, height, pixel_spacing_mm):
+    """Tells even drift, the tilt of a gantry, from planes that lie here and there."""
+    rise = height - height[0]
+    lean = rise @ drift_mm / (rise @ rise)
+    if np.abs((drift_mm - np.outer(rise, lean)) / pixel_spacing_mm).max() > 0.5:
+        return f"slices up to {np.abs(drift_mm).max():.1f} mm beside each other, undone by shifting them"
+    angle = np.degrees(np.arctan(np.linalg.norm(lean)))
+    if angle > MAX_TILT_DEGREES:
+        raise InputError(f"CT series: slices lean by {angle:.0f} degrees; expected at most {MAX_TILT_DEGREES:g}.")
+    return f"gantry tilt of {angle:.1f} degrees undone by shifting the slices"
 
 
 def _fill_gaps(planes, height, distance, max_missing):
@@ -121,15 +161,21 @@ def _fill_gaps(planes, height, distance, max_missing):
         return planes, np.zeros(len(planes), bool), ()
     missing = int(np.round(steps.max())) - 1
     if missing > max_missing:
-        raise InputError(f"CT series: {missing} slices missing in a row; at most {max_missing} can be filled.")
+        raise InputError(
+            f"CT series: {missing} slices missing in a row; at most {max_missing} can be filled "
+            "(files.max_missing_slices)."
+        )
     wanted = height[0] + distance * np.arange(int((height[-1] - height[0]) / distance + ACQUIRED) + 1)
+    check_voxels((len(wanted), *planes.shape[1:]), "CT series")
     upper = np.clip(np.searchsorted(height, wanted), 1, len(height) - 1)
     gap = height[upper] - height[upper - 1]
-    weight = np.clip((wanted - height[upper - 1]) / gap, 0, 1).astype(np.float32)[:, None, None]
-    filled = (1 - weight) * planes[upper - 1] + weight * planes[upper]
+    weight = np.clip((wanted - height[upper - 1]) / gap, 0, 1).astype(np.float32)
+    filled = np.empty((len(wanted), *planes.shape[1:]), planes.dtype)
+    for target, above, share in zip(filled, upper, weight, strict=True):
+        target[:] = np.rint((1 - share) * planes[above - 1] + share * planes[above])
     nearest = np.minimum(np.abs(wanted - height[upper - 1]), np.abs(wanted - height[upper]))
     interpolated = (nearest > ACQUIRED * distance) & (gap > LARGE_STEP * distance)
-    return np.round(filled).astype(planes.dtype), interpolated, (_describe_gaps(steps, distance, interpolated),)
+    return filled, interpolated, (_describe_gaps(steps, distance, interpolated),)
 
 
 def _describe_gaps(steps, distance, interpolated):
@@ -145,7 +191,7 @@ def place_frames(frames, positions_mm, axes, pixel_spacing_mm, thickness_mm):
     """Mask frames, in any order and with empty ones left out, as a mask volume on a regular grid.
 
     The slice distance is the smallest step between frames (`thickness_mm` for a single one); frames at one place are
-    united.
+    united; frames that lean (gantry tilt) are shifted by whole pixels on a matrix large enough for all.
 
     Args:
       frames: [n, rows, columns] bool.
@@ -156,6 +202,9 @@ def place_frames(frames, positions_mm, axes, pixel_spacing_mm, thickness_mm):
 
     Returns:
       (mask [slices, rows, columns] bool, Grid, warnings)
+
+    Raises:
+      InputError: where the positions span an absurd volume.
     """
     height = positions_mm @ axes[0]
     steps = np.diff(np.unique(height))
@@ -163,18 +212,22 @@ def place_frames(frames, positions_mm, axes, pixel_spacing_mm, thickness_mm):
     distance = float(steps.min()) if len(steps) else float(thickness_mm)
     lowest = height.argmin()
     index = (height - height[lowest]) / distance
+    check_voxels((index.max() + 1, *frames.shape[1:]), "segmentation")
     slices = np.round(index).astype(int)
     warnings = []
     if np.abs(index - slices).max() > ACQUIRED:
         warnings.append("segmentation frames at uneven distances, moved to the nearest slice")
     if len(np.unique(slices)) < len(slices):
         warnings.append("several segmentation frames at one place, united")
-    mask = np.zeros((slices.max() + 1, *frames.shape[1:]), bool)
-    for frame, number, drift_mm in zip(frames, slices, (positions_mm - positions_mm[lowest]) @ axes[1:].T, strict=True):
-        pixels = np.round(drift_mm / pixel_spacing_mm).astype(int)
-        mask[number] |= frame if not pixels.any() else ndimage.shift(frame.astype(np.uint8), pixels, order=0) > 0
-    grid = Grid(positions_mm[lowest], axes, np.array([distance, *pixel_spacing_mm]), mask.shape)
-    return mask, grid, tuple(warnings)
+    drift = np.round((positions_mm - positions_mm[lowest]) @ axes[1:].T / pixel_spacing_mm)
+    corner = drift.min(axis=0)
+    shape = (slices.max() + 1, *(np.ptp(drift, axis=0) + frames.shape[1:]))
+    check_voxels(shape, "segmentation")
+    mask = np.zeros(tuple(map(int, shape)), bool)
+    for frame, number, (row, column) in zip(frames, slices, (drift - corner).astype(int), strict=True):
+        mask[number, row : row + frame.shape[0], column : column + frame.shape[1]] |= frame
+    origin = positions_mm[lowest] + (corner * pixel_spacing_mm) @ axes[1:]
+    return mask, Grid(origin, axes, np.array([distance, *pixel_spacing_mm]), mask.shape), tuple(warnings)
 
 
 def to_canonical(volume, grid):
@@ -193,7 +246,10 @@ def to_canonical(volume, grid):
 
 
 def place_mask(mask, grid, target):
-    """A mask on another grid, by position (nearest voxel); false outside of the mask's own grid.
+    """A mask on another grid, by position; false outside of the mask's own grid.
+
+    Nearest voxels are taken. Where they change the volume of what lies on the target grid by more than
+    `VOLUME_TOLERANCE`, the smoothed mask is cut at the level that keeps the volume, to half a voxel.
 
     Args:
       mask: [slices, rows, columns] bool on `grid`.
@@ -204,22 +260,45 @@ def place_mask(mask, grid, target):
       bool of `target.shape`.
     """
     placed = np.zeros(target.shape, bool)
-    found = ndimage.find_objects(mask.astype(np.uint8))
+    found = ndimage.find_objects(mask.view(np.uint8))
     if not found:
         return placed
     # Only the box around the mask is looked at: a whole chest has a hundred million voxels.
-    corners = np.stack(np.meshgrid(*[(part.start - 1, part.stop) for part in found[0]], indexing="ij"), axis=-1)
-    reach = target.to_index(grid.to_mm(corners.reshape(-1, 3)))
-    low = np.clip(np.floor(reach.min(axis=0)).astype(int), 0, target.shape)
-    high = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 1, 0, target.shape)
+    cut = np.pad(mask[found[0]], PADDED)
+    corner = np.array([part.start for part in found[0]]) - PADDED
+    source = dataclasses.replace(grid, origin_mm=grid.to_mm(corner), shape=cut.shape)
+    ends = np.stack(np.meshgrid(*[(0, length - 1) for length in cut.shape], indexing="ij"), axis=-1).reshape(-1, 3)
+    reach = target.to_index(source.to_mm(ends))
+    low = np.clip(np.floor(reach.min(axis=0)), 0, target.shape).astype(int)
+    high = np.clip(np.ceil(reach.max(axis=0)) + 1, 0, target.shape).astype(int)
     if np.any(high <= low):
         return placed
-    inverse = np.linalg.inv(grid.affine)
-    box = ndimage.affine_transform(
-        mask.astype(np.uint8), inverse @ target.affine, grid.to_index(target.to_mm(low)), tuple(high - low), order=0
-    )
-    placed[tuple(map(slice, low, high))] = box > 0
+    box = dataclasses.replace(target, origin_mm=target.to_mm(low), shape=tuple(high - low))
+    placed[tuple(map(slice, low, high))] = _resample(cut, source, box)
     return placed
+
+
+def _resample(mask, source, target):
+    nearest = _sample(mask.view(np.uint8), source, target, 0) > 0
+    if np.isclose(nearest.sum() * target.voxel_mm3, mask.sum() * source.voxel_mm3, rtol=VOLUME_TOLERANCE):
+        return nearest
+    index = target.to_index(source.to_mm(np.argwhere(mask)))
+    inside = np.all((index > -0.5) & (index < np.array(target.shape) - 0.5), axis=1).sum()
+    wanted = int(round(inside * source.voxel_mm3 / target.voxel_mm3))
+    if abs(nearest.sum() - wanted) <= VOLUME_TOLERANCE * wanted:
+        return nearest
+    coarser = np.abs(np.linalg.inv(source.affine) @ target.affine).sum(axis=1)
+    soft = _sample(ndimage.gaussian_filter(mask.astype(np.float32), 0.5 * np.maximum(coarser, 1)), source, target, 1)
+    kept = np.zeros(target.shape, bool)
+    kept.ravel()[np.argsort(-soft, axis=None, kind="stable")[:wanted]] = True
+    return kept & (soft > 0)
+
+
+def _sample(values, source, target, order):
+    """Values [source.shape] at the voxels of the target grid; 0 beyond."""
+    inverse = np.linalg.inv(source.affine)
+    offset = source.to_index(target.origin_mm)
+    return ndimage.affine_transform(values, inverse @ target.affine, offset, tuple(target.shape), order=order)
 
 
 def largest_component(mask):

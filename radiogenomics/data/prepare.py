@@ -1,24 +1,36 @@
 """From a source (phantom or files) to a cohort folder."""
 
+import concurrent.futures
+import importlib
 import json
 import logging
+import multiprocessing
+import os
 import pathlib
+import shutil
+import threading
 
 import pandas as pd
 import tqdm
 
 from radiogenomics import outputs
-from radiogenomics.data import cohort, files, phantom, split
+from radiogenomics.data import cohort, cohort_beam, files, parts, split
 from radiogenomics.errors import InputError
 
 
-def prepare(config, out, source=None):
+def prepare(config, out, source=None, workers=1, engine="local", beam_flags=()):
     """Writes the cohort folder `out`; one already made with the same settings is left as it is.
+
+    Files: finished patients are kept in the folder `.NAME-partial` beside `out` until the cohort has landed; a run that
+    was stopped goes on from there, and a patient whose files or settings have changed is read again.
 
     Args:
       config: configuration; `data.source` is "phantom" or "files".
       out: path of the folder to make.
       source: folder of downloaded files, for `data.source` "files".
+      workers: processes that read patients.
+      engine: "local" or "beam" (Apache Beam).
+      beam_flags: Beam's own command-line flags; without any it runs on this machine.
 
     Raises:
       InputError: for a source that does not fit, no usable patient, or a folder made with other settings.
@@ -30,10 +42,96 @@ def prepare(config, out, source=None):
             raise InputError(f"{out}: holds a cohort made with other settings; choose another --out.")
         logging.info("%s: already made with these settings", out)
         return
-    collected = _collect(config, source)
-    cohort.write_cohort(out, collected, _folds(collected.patients, config), wanted)
+    _check(config, out, source, workers, engine, beam_flags)
+    if config.data.source == "phantom":
+        collected = _simulate(config)
+        cohort.write_cohort(out, collected, _folds(collected.patients, config), wanted)
+    else:
+        options = cohort_beam.make_options(beam_flags, workers) if engine == "beam" else None
+        collected = _prepare_files(config, out, source, wanted, workers, options)
     kept = sum(row["kept"] for row in collected.qc)
     logging.info("%s: %d of %d patients kept; see qc.html", out, kept, len(collected.qc))
+
+
+def _check(config, out, source, workers, engine, beam_flags):
+    """Before hours of work: InputError for what could not end well."""
+    if config.data.source not in ("phantom", "files"):
+        raise InputError(f"data.source: '{config.data.source}'; expected 'phantom' or 'files'.")
+    if config.data.source == "files" and source is None:
+        raise InputError("--source: not given; data.source 'files' needs the folder of downloaded files.")
+    if engine not in ("local", "beam"):
+        raise InputError(f"--engine: '{engine}'; expected 'local' or 'beam'.")
+    if engine == "local" and beam_flags:
+        raise InputError(f"--beam: {beam_flags[0]}; expected only with --engine=beam.")
+    if workers < 1:
+        raise InputError(f"--workers: {workers}; expected at least 1.")
+    if config.data.source == "phantom" and (engine, workers) != ("local", 1):
+        raise InputError("--workers, --engine: given for a phantom; it is simulated in one process.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: already exists and is not an empty folder; choose a new folder.")
+
+
+def _simulate(config):
+    # The phantom imports JAX, which the processes that read files, and so this module, need not.
+    phantom = importlib.import_module("radiogenomics.data.phantom")
+    return phantom.simulate(config, progress=_progress)
+
+
+def _prepare_files(config, out, source, wanted, workers, options):
+    partial = out.resolve().with_name(f".{out.resolve().name}-partial")
+    plan = files.make_plan(config, source)
+    jobs = parts.plan_jobs(plan.tasks, partial, source)
+    results = {job.path: parts.load_part(job.path) for job in jobs}
+    todo = [job for job in jobs if results[job.path] is None]
+    if len(todo) < len(jobs):
+        logging.info("%d of %d patients are finished already; going on", len(jobs) - len(todo), len(jobs))
+    if options is None:
+        _finish_locally(todo, workers)
+    else:
+        cohort_beam.finish_jobs(todo, options)
+    results |= {job.path: parts.load_part(job.path) for job in todo}
+    collected = files.assemble(plan, [results[job.path] for job in jobs], config)
+    paths = {job.task.patient: job.path for job in jobs}
+    pipeline = None if options is None else cohort_beam.Pipeline(options, paths)
+    # Written inside the partial folder, so that a run killed while writing leaves its litter there.
+    aside = partial / out.resolve().name
+    shutil.rmtree(aside, ignore_errors=True)
+    cohort.write_cohort(aside, collected, _folds(collected.patients, config), wanted, pipeline)
+    os.replace(aside, out)
+    shutil.rmtree(partial)
+    return collected
+
+
+def _finish_locally(jobs, workers):
+    if workers == 1 or not jobs:
+        for job in _progress(jobs):
+            parts.finish_job(job)
+        return
+    # Spawned, because forking a process that has threads of numerical libraries may hang.
+    context = multiprocessing.get_context("spawn")
+    count = min(workers, len(jobs))
+    pool = concurrent.futures.ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+    try:
+        futures = [pool.submit(parts.finish_job, job) for job in jobs]
+        for future in _progress(concurrent.futures.as_completed(futures), total=len(futures)):
+            future.result()
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise InputError(
+            f"--workers: {workers}; one of the processes was ended from outside, most often for lack of memory; start "
+            "again with fewer, finished patients are kept."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent():
+    """In a worker: ends it when the parent is gone, killed ones included, instead of waiting for work for ever."""
+
+    def watch():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _folds(patients, config):
@@ -46,15 +144,5 @@ def _folds(patients, config):
     return split.make_folds(covariates, config.data.stratify, config.data.folds, config.seed)
 
 
-def _collect(config, source):
-    if config.data.source == "phantom":
-        return phantom.simulate(config, progress=_progress)
-    if config.data.source == "files":
-        if source is None:
-            raise InputError("--source: not given; data.source 'files' needs the folder of downloaded files.")
-        return files.collect(config, source, progress=_progress)
-    raise InputError(f"data.source: '{config.data.source}'; expected 'phantom' or 'files'.")
-
-
-def _progress(patients):
-    return tqdm.tqdm(patients, desc="patients", unit="patient", disable=None)
+def _progress(patients, total=None):
+    return tqdm.tqdm(patients, desc="patients", unit="patient", total=total, disable=None)

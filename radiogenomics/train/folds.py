@@ -5,6 +5,7 @@ import logging
 import numpy as np
 
 from radiogenomics import outputs, settings
+from radiogenomics.data import front_ends
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.radiomics import batch_soft_features, resolve
 from radiogenomics.train.steps import TrainingArrays
@@ -32,8 +33,11 @@ def training_rows(cohort, name):
 def limit_components(config, cohort):
     """The config with at most one gene component for two training patients, lowered with a warning where needed.
 
-    A front end with more would mostly describe the noise of the few patients that it is fitted on.
+    A front end with more would mostly describe the noise of the few patients that it is fitted on. Front ends whose
+    number of components is not `genes.components` are left alone.
     """
+    if config.genes.front_end not in front_ends.LIMITED:
+        return config
     smallest = min(len(training_rows(cohort, name)) for name in fold_names(config, cohort))
     if config.genes.components <= smallest // 2:
         return config

@@ -62,22 +62,23 @@ def make_trainer(config, cohort):
     """Networks, mesh, compiled functions and gene transforms for a cohort; InputError where the config does not fit."""
     players = make_players(config)
     mesh = sharding.make_mesh(config.train.batch_size)
+    transforms = folds.fit_folds(config, cohort)
+    component_count = next(iter(transforms.values())).component_count
     return Trainer(
         config=config,
         cohort=cohort,
         players=players,
         mesh=mesh,
         run_steps=steps.compile_steps(config, players, mesh),
-        create=compile_creation(config, players, cohort, mesh),
+        create=compile_creation(config, players, component_count, mesh),
         sample=jax.jit(lambda params, *inputs: players.generator.apply({"params": params}, *inputs)),
         features=folds.patch_features(config, cohort),
-        transforms=folds.fit_folds(config, cohort),
+        transforms=transforms,
     )
 
 
-def compile_creation(config, players, cohort, mesh):
+def compile_creation(config, players, component_count, mesh):
     """`key -> TrainState`, compiled once a run and in haste: optimised, it takes 20 s to compile and 0.1 s to run."""
-    component_count = config.genes.components or len(cohort.genes)
     return jax.jit(
         functools.partial(create_state, config, players, component_count),
         out_shardings=sharding.replicated(mesh),

@@ -1,6 +1,8 @@
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from radiogenomics.data import clinical
 from radiogenomics.errors import InputError
@@ -62,3 +64,121 @@ def test_a_missing_column_of_patients_is_told(tmp_path):
 @pytest.mark.parametrize("cell, number", (("0%", 0), (">0 - 25%", 12.5), ("75 - < 100%", 87.5), ("100%", 100)))
 def test_classes_become_their_middle(cell, number):
     assert clinical.to_number(cell) == number
+
+
+OFFICIAL = (
+    "Case ID,Patient affiliation,Age at Histological Diagnosis,Weight (lbs),Gender,Ethnicity,"
+    "Tumor Location (choice=RUL),Tumor Location (choice=RML),Tumor Location (choice=L Lingula),Histology ,"
+    "Histopathological Grade,Date of Death,Days between CT and surgery"
+)
+
+
+def read(tmp_path, *rows, header=OFFICIAL, column="Case ID"):
+    return clinical.read_clinical(write(tmp_path, *rows, header=header), column)
+
+
+def test_official_columns_and_units(tmp_path):
+    row = 'P1,VA,67,220.5,Male,Not Recorded In Database,Checked,Unchecked,Checked,Adenocarcinoma ,"Other, I: Well",,735'
+    found = clinical.covariates_of(read(tmp_path, row), "P1")
+    assert found["weight_kg"] == pytest.approx(100.017, abs=1e-3) and found["days_ct_to_surgery"] == 735
+    assert found["lobe"] == "RUL|L Lingula" and found["ethnicity"] == "unknown" and found["grade"] == "Other, I: Well"
+
+
+def test_a_weight_in_kg_stays_as_it_is(tmp_path):
+    table = read(tmp_path, "P1,80,176", header="patient,weight_kg,Weight (lbs)", column="Patient")
+    assert table.loc["P1", "weight_kg"] == 80
+
+
+def test_cells_that_a_column_cannot_hold_become_unknown_and_are_told_without_their_content(tmp_path):
+    rows = (
+        "P1,VA,8/13/1994,49.1,Jane,Asian,Unchecked,,,seen 13 Aug 1994,G1,8/14/1994,-3",
+        "P2,VA,Not Collected,,F,Asian,Unchecked,,,mail a@b.org,1.2.840.113619.2,8/14/1994,44 days or so",
+        "P3,VA,200,unknown,female,1234567,Checked,,,Adenocarcinoma,G1,8/14/1994,1e400",
+    )
+    table = read(tmp_path, *rows)
+    assert table["age"].isna().all() and table["weight_kg"].isna().all() and table["days_ct_to_surgery"].isna().all()
+    assert list(table["sex"]) == ["unknown", "Female", "Female"]
+    assert list(table["histology"]) == ["unknown", "unknown", "Adenocarcinoma"]
+    assert list(table["grade"]) == ["G1", "unknown", "G1"] and table.loc["P3", "ethnicity"] == "unknown"
+    told = " ".join(table.attrs["warnings"])
+    assert "age: 2 cells without a number from 0 to 120, taken as unknown (patients P1, P3)." in told
+    assert "weight_kg: 1 cells" in told and "sex: 1 cells" in told and "histology: 2 cells" in told
+    assert not any(secret in told for secret in ("1994", "Jane", "a@b", "840", "1234567", "8/1"))
+
+
+def test_ages_above_89_are_one_class(tmp_path):
+    table = read(tmp_path, *(f"P{age},{age}" for age in (88, 89, 90, 101)), header="Case ID,age")
+    assert list(table["age"]) == [88, 89, 90, 90]
+
+
+def test_repeated_and_nameless_rows_are_told(tmp_path):
+    table = read(tmp_path, "P1,VA", "P1,Stanford", " ,VA", header="Case ID,site")
+    assert list(table.index) == ["P1"] and table.loc["P1", "site"] == "VA"
+    assert any("1 rows without a patient id" in told for told in table.attrs["warnings"])
+    assert any("1 patients with several rows, the first used (P1)" in told for told in table.attrs["warnings"])
+
+
+@pytest.mark.parametrize("separator, coding", (("\t", "utf-16"), (";", "utf-8-sig"), (",", "latin-1")))
+def test_separators_and_encodings(tmp_path, separator, coding):
+    path = tmp_path / "table.txt"
+    path.write_bytes(separator.join(["Case ID", "site\nP1", "Zürich\n"]).encode(coding))
+    assert clinical.read_clinical(path, "Case ID").loc["P1", "site"] == "Zürich"
+
+
+@pytest.mark.parametrize("cell", ("", "-5", "8/13/1994", "67 years", "1e5", "one", "9" * 40, "5-5-5"))
+def test_what_is_not_a_number_is_none(cell):
+    assert math.isnan(clinical.to_number(cell))
+
+
+@pytest.mark.parametrize("text, good", (
+    ("Squamous cell carcinoma", True), ("EGFR L858R", True), ("T2a", True), ("2 margins", True), ("1-25%", True),
+    ("1994-08-13", False), ("13 August 1994", False), ("Aug. 13", False), ("Doe^Jane", False), ("19940813", False),
+    ("1.2.840.10008", False), ("http://x", False), ("a" * 65, False), ("a\x07", False),
+))  # fmt: skip
+def test_labels_are_told_from_identifiers(text, good):
+    assert clinical.is_label(text) is good
+
+
+def test_a_row_longer_than_the_header_is_refused(tmp_path):
+    with pytest.raises(InputError, match="labels.csv: not a CSV or TSV table"):
+        read(tmp_path, "P1,VA,extra", header="Case ID,site")
+
+
+def test_a_huge_table_is_refused_unread(tmp_path):
+    path = tmp_path / "huge.csv"
+    with path.open("wb") as file:
+        file.truncate(clinical.LARGEST_BYTES + 1)
+    with pytest.raises(InputError, match="larger than 64 MiB"):
+        clinical.read_clinical(path, "Case ID")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    data=st.one_of(
+        st.binary(max_size=300),
+        st.text(max_size=200).map(lambda text: f"Case ID,age,Histology,Gender\nP1,{text}\n".encode()),
+        st.builds(lambda cut, place, byte: bytearray_with("\n".join([HEADER, *ROWS]).encode()[:cut], place, byte),
+                  st.integers(0, 400), st.integers(0, 399), st.integers(0, 255)),
+    )
+)
+def test_damaged_tables_give_an_error_or_typed_covariates(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("fuzz") / "table.csv"
+    path.write_bytes(data)
+    try:
+        table = clinical.read_clinical(path, "Case ID")
+    except InputError as error:
+        assert str(error).startswith("table.csv: ") and "\n" not in str(error)
+        return
+    for patient in [*table.index, "P1"]:
+        for name, value in clinical.covariates_of(table, patient).items():
+            if name in clinical.NUMBER_COLUMNS:
+                assert math.isnan(value) or clinical.PLAUSIBLE[name][0] <= value <= clinical.PLAUSIBLE[name][1]
+            else:
+                assert clinical.is_label(value)
+
+
+def bytearray_with(data, place, byte):
+    changed = bytearray(data)
+    if place < len(changed):
+        changed[place] = byte
+    return bytes(changed)

@@ -1,8 +1,11 @@
 import gzip
+import tracemalloc
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import strategies
 
 from radiogenomics.data import expression
 from radiogenomics.errors import InputError
@@ -55,7 +58,14 @@ def test_repeats_are_merged_and_told(tmp_path):
     (",P1,P2\nA,1,-2\n", "holds the value -2; expected FPKM"),
     (",P1,P2\nA,1,2\nB,low,2\n", "'low' at B, P1; expected a number"),
     (",X1,X2\nA,1,2\n", "neither its first row nor its first column names one of the 3 patients"),
+    (",P1,P2\nA,1,inf\n", "holds the value inf; expected FPKM"),
     ("only one line", "not a CSV or TSV table"),
+    ("", "not a CSV or TSV table"),
+    (",P1,P2\n", "expected two rows"),
+    (",P1,P2\nA,1,2\nB,3\n", "line 3 has 2 fields; expected 3 as in the first row"),
+    (",P1,P2\nA,1,2\nB,3,4,5\n", "line 3 has 4 fields; expected 3"),
+    (",P1,P2\nA,1," + "9" * 200_000 + "\n", "field larger than field limit"),
+    ("," * 300_001 + "\n", "300,002 columns; expected at most 300,000"),
 ))
 def test_bad_tables_are_refused(tmp_path, text, told):
     with pytest.raises(InputError, match=told):
@@ -81,27 +91,123 @@ def test_detection_counts_neither_missing_nor_zero():
     assert expression.detection([[1.0, np.nan], [0.0, np.nan], [2.0, 3.0], [1.0, 1.0]]).tolist() == [0.75, 0.5]
 
 
-def simulate(breaks_at, samples=60, genes=300):
-    generator = np.random.default_rng(1)
-    logged = generator.normal(5, 1, (samples, genes)) + generator.normal(0, 1, (samples, 1)) * generator.normal(
-        0, 0.5, genes)
-    logged[breaks_at:, : genes // 3] += generator.choice([-1.0, 1.0], genes // 3)
-    values = 2**logged
-    values[breaks_at:, -10:] = np.nan
-    return values
+def test_rows_and_columns_without_a_name_are_left_out(tmp_path):
+    read = expression.read_expression(write(tmp_path / "t.csv", ",P1,P2,\nA,1,2,\n,3,4,\n"), PATIENTS)
+    assert read.values.to_dict() == {"A": {"P1": 1.0, "P2": 2.0}}
+    assert read.warnings == ("2 rows or columns without a name left out of the expression table",)
 
 
-def test_batches_are_found_at_their_break():
-    labels, p = expression.detect_batches(simulate(38), 99, 0)
-    assert labels.tolist() == ["1"] * 38 + ["2"] * 22 and p == 0.01
+def test_what_is_gzip_is_told_by_content(tmp_path):
+    text = ",P1\nA,1\n"
+    plain, packed = tmp_path / "plain.txt.gz", tmp_path / "packed.txt"
+    plain.write_text(text)
+    packed.write_bytes(gzip.compress(text.encode()))
+    for path in (plain, packed):
+        assert expression.read_expression(path, PATIENTS).values.loc["P1", "A"] == 1
 
 
-def test_no_batches_without_a_break_in_the_order():
-    without = expression.detect_batches(simulate(60), 99, 0)
-    mixed = expression.detect_batches(np.random.default_rng(2).permutation(simulate(38)), 99, 0)
-    for labels, p in (without, mixed):
-        assert set(labels) == {"1"} and p > 0.01
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(expression, "LARGEST_BYTES", 2**22)
+    (tmp_path / "t.txt.gz").write_bytes(gzip.compress(bytes(2**26)))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="more than 4,194,304 bytes once decompressed"):
+        expression.read_expression(tmp_path / "t.txt.gz", PATIENTS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
-def test_few_samples_are_one_batch():
-    assert expression.detect_batches(simulate(5, samples=10), 99, 0)[0].tolist() == ["1"] * 10
+def test_ceiling_is_that_of_its_definition():
+    values = np.exp2([[4.0, 1.0, 19.0], [5.0, 1.0, 19.0], [6.0, 1.0, 19.0]]) - 1
+    values[0, 1] = np.nan
+    expected = [2**5 * max(1000, 2 ** (6 * 1.4826)) - 1, 2 * 1000 - 1, 1e6]
+    np.testing.assert_allclose(expression.ceiling(values), expected)
+
+
+def made_up_cohort():
+    generator = np.random.default_rng(0)
+    values = np.exp2(generator.normal(4, 2, (20, 400)))
+    values[generator.random(values.shape) < 0.05] = np.nan
+    return pd.DataFrame(values, index=[f"S{number:02d}" for number in range(20)])
+
+
+def test_quality_of_like_samples():
+    quality = expression.sample_quality(made_up_cohort())
+    assert (quality["outlier"] == "").all() and (quality["implausible_values"] == 0).all()
+    np.testing.assert_allclose(quality["detected_share"], 0.95, atol=0.05)
+    np.testing.assert_allclose(quality["median_log2"], np.log2(1 + 16), atol=0.5)
+    assert (quality["quantile_distance"] < 0.5).all()
+
+
+def test_samples_that_stand_out_are_named_with_the_reason():
+    values = made_up_cohort()
+    values.iloc[3, :200] = np.nan  # Half of the genes lost.
+    values.iloc[5] *= 50.0  # Another unit.
+    values.iloc[7] = 0.0
+    values.iloc[9, 0] = 2e6
+    quality = expression.sample_quality(values)
+    assert set(quality.index[quality["outlier"] != ""]) == {"S03", "S05", "S07"}
+    assert quality.loc["S03", "outlier"].startswith("detected_share 0.4")
+    assert "median_log2" in quality.loc["S05", "outlier"] and "quantile_distance" in quality.loc["S05", "outlier"]
+    assert quality.loc["S07", "outlier"].startswith("detects no gene") and np.isnan(quality.loc["S07", "median_log2"])
+    assert quality.loc["S05", "quantile_distance"] == pytest.approx(np.log2(50), abs=0.5)
+    assert quality["implausible_values"].to_dict()["S09"] == 1
+
+
+def test_few_samples_have_no_outliers():
+    values = made_up_cohort().iloc[:4]
+    values.iloc[3] *= 1000.0
+    assert (expression.sample_quality(values)["outlier"] == "").all()
+
+
+WHOLE = b"gene\tP1\tP2\tP3\nTP53\t1.5\tNA\t3\nEGFR\t4\t5e2\t0\nTP53\t7\t8\t9\n"
+SPLICES = strategies.sampled_from(
+    [b"\x00", b'"', b"\t", b"\n", b"\r", b"-", b"1e999", b"\xff\xfe", b"\xef\xbb\xbf", b"9" * 140_000, b",,,", b"inf"]
+)
+DAMAGE = strategies.lists(
+    strategies.tuples(
+        strategies.sampled_from(["cut", "flip", "splice"]), strategies.integers(0, 2**16), SPLICES
+    ), min_size=1, max_size=4,
+)
+
+
+def damage(content, changes):
+    for kind, place, splice in changes:
+        place %= len(content) + 1
+        if kind == "cut":
+            content = content[:place]
+        elif kind == "splice":
+            content = content[:place] + splice + content[place:]
+        elif place < len(content):
+            content = content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :]
+    return content
+
+
+def check_reading(path):
+    """Refused in one sentence, or read into a table that keeps its promises."""
+    try:
+        values = expression.read_expression(path, PATIENTS).values
+    except InputError as error:
+        assert "\n" not in str(error) and str(error).startswith(path.name)
+        return
+    assert values.index.is_unique and values.columns.is_unique and "" not in {*values.index, *values.columns}
+    array = values.to_numpy()
+    assert array.dtype == np.float64 and not np.isinf(array).any() and not (array < 0).any()
+
+
+@hypothesis.settings(max_examples=250, deadline=None, derandomize=True, database=None)
+@hypothesis.given(changes=DAMAGE, compressed=strategies.booleans(), inside=strategies.booleans())
+def test_damaged_tables_are_refused_or_read_whole(tmp_path_factory, changes, compressed, inside):
+    path = tmp_path_factory.getbasetemp() / "damaged.txt"
+    content = damage(WHOLE, changes) if inside or not compressed else WHOLE
+    content = gzip.compress(content, mtime=0) if compressed else content
+    path.write_bytes(content if inside or not compressed else damage(content, changes))
+    check_reading(path)
+
+
+@hypothesis.settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@hypothesis.given(content=strategies.one_of(strategies.binary(max_size=200), strategies.text(max_size=200)))
+def test_anything_else_is_refused(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "anything.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    check_reading(path)

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK
 
 from radiogenomics.data import files
 from radiogenomics.errors import InputError
@@ -56,6 +57,8 @@ def test_patients_are_kept_or_dropped_with_the_reason(source, files_config):
     }
     assert [name for name, row in rows.items() if row["kept"]] == ["P1", "P2"]
     assert [patient.patient for patient in collected.patients] == ["P1", "P2"]
+    assert {name: row["has_semantic"] for name, row in rows.items()} == dict.fromkeys(rows, False)
+    assert rows["P1"]["background_fallback"] == "none" and rows["P1"]["backgrounds"] == 3
     assert rows["P1"]["warnings"] == [] and "1 smaller parts of the mask left out" in rows["P2"]["warnings"][0]
 
 
@@ -70,6 +73,51 @@ def test_patients_carry_what_the_files_say(source, files_config, study, shape):
     assert patient.spacing_mm == 1.5
     assert patient.covariates["site"] == "VA" and patient.covariates["kernel"] == "B45f/3"
     assert patient.covariates["sequencing_batch"] == "1" and patient.covariates["kvp"] == 120.0
+
+
+def test_samples_findings_and_expected_counts_are_handed_on(source, files_config):
+    collected = files.collect(files_config, source)
+    assert list(collected.samples.index) == ["P1", "P2", "P3", "P5"]
+    assert {"detected_share", "outlier", "component_1", "batch", "site"} <= set(collected.samples)
+    assert set(collected.samples["batch"]) == {"1"} and set(collected.samples["site"]) == {"VA"}
+    assert isinstance(collected.findings, tuple) and len(collected.explained) == 5
+    assert collected.expected == {
+        "subjects": 211, "with segmentation": 144, "with expression": 130, "with both": 117,
+    }  # fmt: skip
+
+
+def test_semantic_tables_become_covariates(source, files_config):
+    (source / "aim_semantic_x.csv").write_text("patient,Nodule Attenuation\nP1,Solid\nP3,Non-Solid\n")
+    collected = files.collect(files_config, source)
+    rows = {row["patient"]: row["has_semantic"] for row in collected.qc}
+    assert rows == {"P1": True, "P2": False, "P3": True, "P4": False, "P5": False}
+    told = [patient.covariates["semantic_attenuation"].casefold() for patient in collected.patients]
+    assert told == ["solid", "unknown"]
+    assert len({tuple(patient.covariates) for patient in collected.patients}) == 1
+
+
+def test_a_small_field_of_view_is_recorded(source, files_config):
+    files_config.data.extent_mm, files_config.data.size = 170.0, 64
+    row = files.collect(files_config, source).qc[0]
+    assert "beyond the field of view" in row["background_fallback"] and row["backgrounds"] >= 1
+
+
+def test_a_manifest_takes_the_place_of_dicom(source, files_config, study, shape):
+    wanted = files.collect(files_config, source).patients[0]
+    volume, mask = study.make_chest(shape, nodule_center=(12, 40, 30))
+    for name, array in (("image.nrrd", volume), ("mask.nrrd", mask.astype(np.uint8))):
+        image = SimpleITK.GetImageFromArray(array)
+        image.SetSpacing((2.0, 2.0, 2.0))
+        image.SetOrigin((-60.0, -50.0, -100.0))
+        SimpleITK.WriteImage(image, str(source / name))
+    (source / "manifest.csv").write_text("patient,image,mask\nP1,image.nrrd,mask.nrrd\n")
+    files_config.files.manifest = "manifest.csv"
+    collected = files.collect(files_config, source)
+    assert [(row["patient"], row["reason"]) for row in collected.qc] == [("P1", "")]
+    np.testing.assert_array_equal(collected.patients[0].nodule_image_hu, wanted.nodule_image_hu)
+    np.testing.assert_array_equal(collected.patients[0].nodule_mask, wanted.nodule_mask)
+    np.testing.assert_array_equal(collected.patients[0].background_image_hu, wanted.background_image_hu)
+    assert collected.patients[0].covariates["kernel"] == "unknown"
 
 
 def test_genes_are_those_detected_among_the_kept(source, files_config):

@@ -48,11 +48,40 @@ def test_fewer_than_three_planes_are_refused():
 def test_gantry_tilt_is_undone():
     heights = np.arange(5.0) * 2
     column = np.zeros((5, 20, 4), np.int16)
-    column[np.arange(5), 12 - np.arange(5)] = 100  # A vertical rod, seen on planes that drift by one pixel each.
-    positions = np.stack([np.zeros(5), np.arange(5.0), heights], axis=1)
-    result = geometry.stack_planes(column, positions, AXIAL, np.array([1.0, 1.0]), 0, -1000)
-    assert (result.volume[:, 12] == 100).all()
-    assert result.warnings == ("gantry tilt of 26.6 degrees undone by shifting the slices",)
+    column[np.arange(5), 4 - np.arange(5)] = 100  # A vertical rod, seen on planes that drift by one pixel each.
+    for sign in (1, -1):  # The gantry leans to either side.
+        planes, positions = column[:, ::sign], np.stack([np.zeros(5), sign * np.arange(5.0), heights], axis=1)
+        result = geometry.stack_planes(planes, positions, AXIAL, np.array([1.0, 1.0]), 0, -1000)
+        assert result.volume.shape == (5, 24, 4)  # All of every plane stays in view.
+        rod = result.grid.to_index(np.array([0.0, 4.0 if sign == 1 else 15.0, 0.0]))[1]
+        assert (result.volume[:, round(rod)] == 100).all() and (result.volume == 100).sum() == 20
+        assert result.warnings == ("gantry tilt of 26.6 degrees undone by shifting the slices",)
+
+
+def test_a_tilt_of_no_gantry_is_refused():
+    with pytest.raises(InputError, match="slices lean by 63 degrees; expected at most 40"):
+        stack([0, 1, 2, 3], drift=2.0)
+
+
+def test_slices_beside_each_other_are_told_from_tilt():
+    positions = np.array([[0, 0, 0], [0, 3, 2], [0, 0, 4], [0, 0, 6.0]])
+    planes = np.zeros((4, 6, 8), np.int16)
+    result = geometry.stack_planes(planes, positions, AXIAL, np.array([1.0, 1.0]), 0, -1000)
+    assert result.warnings == ("slices up to 3.0 mm beside each other, undone by shifting them",)
+    with pytest.raises(InputError, match="side by side at one height"):
+        geometry.stack_planes(planes, positions * [1, 1, 0], AXIAL, np.array([1.0, 1.0]), 0, -1000)
+
+
+@pytest.mark.parametrize("shape", ((2**10, 2**10, 2**10), (1, np.inf, 1), (np.nan, 1, 1)))
+def test_absurd_volumes_are_refused(shape):
+    with pytest.raises(InputError, match="voxels; expected at most 536870912"):
+        geometry.check_voxels(shape, "it")
+
+
+def test_frames_that_span_an_absurd_volume_are_refused():
+    positions = np.array([[0, 0, 0], [0, 0, 0.05], [0, 0, 1e7]])
+    with pytest.raises(InputError, match="voxels"):
+        geometry.place_frames(np.ones((3, 9, 9), bool), positions, AXIAL, np.array([1.0, 1.0]), 2.0)
 
 
 def test_orientation_must_be_perpendicular():
@@ -102,6 +131,40 @@ def test_volume_survives_a_coarser_mask_grid():
     mask = np.zeros(source.shape, bool)
     mask[3:6, 2:5, 4:8] = True
     assert geometry.place_mask(mask, source, target).sum() * target.voxel_mm3 == mask.sum() * source.voxel_mm3
+
+
+@pytest.mark.parametrize("spacing_mm", ((3.0, 0.9, 0.9), (1.1, 1.3, 0.7), (5.0, 2.0, 2.0)))
+@pytest.mark.parametrize("degrees", (0.0, 12.0))
+def test_a_mask_keeps_its_volume_on_another_grid(spacing_mm, degrees):
+    """A ball of 9 mm radius, from 1 mm voxels to a shifted, turned and coarser grid."""
+    source = geometry.Grid(np.array([-15.0, -15.0, -15.0]), AXIAL, np.ones(3), (31, 31, 31))
+    ball = np.linalg.norm(source.to_mm(np.stack(np.indices(source.shape), axis=-1)), axis=-1) < 9
+    turn = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    axes = geometry.plane_axes([turn[0], turn[1], 0, -turn[1], turn[0], 0])
+    target = geometry.Grid(np.array([-20.3, -19.1, -21.7]), axes, np.array(spacing_mm), (40, 50, 60))
+    placed = geometry.place_mask(ball, source, target)
+    voxel_share = target.voxel_mm3 / ball.sum()
+    assert placed.sum() * target.voxel_mm3 == pytest.approx(ball.sum(), rel=max(0.01, voxel_share / 2))
+    center = target.to_mm(np.argwhere(placed)).mean(axis=0)
+    assert np.abs(center).max() < 0.5
+    farthest = np.linalg.norm(target.to_mm(np.argwhere(placed)), axis=1).max()
+    assert farthest < 9 + np.linalg.norm(spacing_mm) / 2
+
+
+def test_what_lies_beyond_the_target_is_not_made_up():
+    target = geometry.Grid(np.zeros(3), AXIAL, np.ones(3), (8, 8, 8))
+    source = geometry.Grid(np.array([-4.0, 0.0, 0.0]), AXIAL, np.ones(3), (8, 8, 8))
+    assert geometry.place_mask(np.ones((8, 8, 8), bool), source, target).sum() == 8 * 8 * 4
+
+
+def test_leaning_frames_stay_in_view():
+    frames = np.zeros((3, 4, 5), bool)
+    frames[:, 0, 0] = frames[:, 3, 4] = True
+    positions = np.array([[0, 0, 0], [-2, 1, 2], [-4, 2, 4.0]])
+    mask, grid, _ = geometry.place_frames(frames, positions, AXIAL, np.array([1.0, 1.0]), 2.0)
+    assert mask.sum() == 6 and mask.shape == (3, 6, 9)
+    wanted = [position + offset for position in positions for offset in ([0, 0, 0], [4, 3, 0])]
+    assert np.allclose(grid.to_mm(np.argwhere(mask)), wanted)
 
 
 def test_frames_in_any_order_with_gaps_and_repeats():

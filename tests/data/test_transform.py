@@ -42,16 +42,21 @@ def test_covariates_explain_nothing_afterwards(fitted, expression, covariates):
     np.testing.assert_allclose(design.T @ fitted.standardise(expression, covariates), 0.0, atol=1e-3)
 
 
-def test_pull_back_is_the_transpose_of_components(fitted):
+@pytest.mark.parametrize("front_end", ("pca", "metagenes"))
+def test_pull_back_is_the_transpose_of_components(expression, covariates, make_config, front_end):
+    config = make_config(genes={"front_end": front_end})
+    fitted = gene_transform.fit_transform(expression, covariates, GENES, config)
+    assert fitted.component_count == len(fitted.component_names) == 5
     generator = np.random.default_rng(0)
     genes, gradient = generator.standard_normal(40), generator.standard_normal(5)
     assert gradient @ fitted.components(genes) == pytest.approx(fitted.pull_back(gradient) @ genes, rel=1e-5)
 
 
 def test_without_front_end_genes_pass_as_they_are(expression, covariates, make_config):
-    whole = gene_transform.fit_transform(expression, covariates, GENES, make_config(genes={"components": 0}))
+    whole = gene_transform.fit_transform(expression, covariates, GENES, make_config(genes={"front_end": "none"}))
     genes = np.random.default_rng(0).standard_normal((3, 40))
     assert whole.components(genes) is genes and whole.pull_back(genes) is genes
+    assert whole.component_count == 40
 
 
 def test_outliers_are_clipped(expression, covariates, config, fitted):
@@ -77,7 +82,9 @@ def test_stored_transform_is_the_same(fitted, expression, covariates, tmp_path):
     np.testing.assert_array_equal(
         loaded.standardise(expression, covariates), fitted.standardise(expression, covariates)
     )
-    np.testing.assert_array_equal(loaded.loadings, fitted.loadings)
+    for name in gene_transform.ARRAYS:
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(fitted, name))
+    assert loaded.component_names == tuple(f"component {number}" for number in range(1, 6))
     assert loaded.covariates == fitted.covariates and loaded.genes == fitted.genes
 
 
@@ -94,15 +101,71 @@ def test_impossible_expression_is_named(expression, covariates, config, value):
     expression[2, 9] = value
     with pytest.raises(InputError, match=f"gene G9 has the value {value:g}"):
         gene_transform.fit_transform(expression, covariates, GENES, config)
+    expression[2, 9] = 1.0
+    fitted = gene_transform.fit_transform(expression, covariates, GENES, config)
+    expression[2, 9] = value
+    with pytest.raises(InputError, match=f"gene G9 has the value {value:g}"):
+        fitted.standardise(expression)
 
 
-@pytest.mark.parametrize("count", [-1, 28, 30, 500])
+@pytest.mark.parametrize("count", [-1, 0, 28, 30, 500])
 def test_components_that_the_patients_cannot_carry(expression, covariates, make_config, count):
     # 30 patients less the intercept and two covariates leave 27.
-    with pytest.raises(InputError, match=f"genes.components: {count}; 30 training patients .* carry 0 to 27"):
+    with pytest.raises(InputError, match=f"genes.components: {count}; 30 training patients .* carry 1 to 27"):
         gene_transform.fit_transform(expression, covariates, GENES, make_config(genes={"components": count}))
 
 
 def test_clip_must_be_positive(expression, covariates, make_config):
     with pytest.raises(InputError, match="genes.clip_sd: 0"):
         gene_transform.fit_transform(expression, covariates, GENES, make_config(genes={"clip_sd": 0.0}))
+
+
+@pytest.mark.parametrize("field", ("not_detected", "implausible", "front_end"))
+def test_unknown_treatments_are_named(expression, covariates, make_config, field):
+    with pytest.raises(InputError, match=f"genes.{field}: 'guess'; expected"):
+        gene_transform.fit_transform(expression, covariates, GENES, make_config(genes={field: "guess"}))
+
+
+def test_not_detected_counts_as_half_of_the_lowest_training_value(expression, covariates, make_config):
+    expression[:, 3], expression[4, 5] = np.nan, 0.0
+    config = make_config(genes={"not_detected": "half_minimum", "adjust": ()})
+    fitted = gene_transform.fit_transform(expression, covariates, GENES, config)
+    assert fitted.fill[3] == 0.0
+    assert fitted.fill[5] == pytest.approx(np.nanmin(np.where(expression[:, 5] > 0, expression[:, 5], np.nan)) / 2)
+    written = np.where((expression > 0), expression, fitted.fill.astype(np.float32))
+    np.testing.assert_allclose(fitted.standardise(written), fitted.standardise(expression), atol=1e-5)
+    zero = gene_transform.fit_transform(expression, covariates, GENES, make_config())
+    assert (zero.fill == 0).all() and np.isinf(zero.ceiling).all()
+
+
+def scattered(expression):
+    """Gene 7 has absurd values in a third of the patients, so that its robust SD grows until nothing is clipped."""
+    wild = expression.copy()
+    wild[::3, 7] = 10.0 ** np.linspace(6.5, 9.0, 10)
+    return wild
+
+
+def test_implausible_values_that_clipping_does_not_reach_are_told(expression, covariates, config, caplog):
+    gene_transform.fit_transform(scattered(expression), covariates, GENES, config)
+    assert "10 implausible values of G7 lie within 4 SD of their gene" in caplog.text
+
+
+def test_implausible_values_can_count_as_unknown(expression, covariates, make_config, caplog):
+    config = make_config(genes={"implausible": "median", "adjust": ()})
+    wild = scattered(expression)
+    fitted = gene_transform.fit_transform(wild, covariates, GENES, config)
+    rows = np.arange(30) % 3 != 0
+    assert fitted.center[7] == pytest.approx(np.median(np.log2(np.nan_to_num(wild[rows, 7].astype(float)) + 1)))
+    larger = wild.copy()
+    larger[::3, 7] *= 5.0
+    standardised = fitted.standardise(wild)
+    np.testing.assert_array_equal(fitted.standardise(larger), standardised)
+    np.testing.assert_allclose(standardised[::3, 7], standardised[0, 7])
+    assert np.abs(standardised[0, 7]) < 0.5 and "lie within" not in caplog.text
+
+
+def test_a_gene_of_nothing_but_implausible_values_carries_nothing(expression, covariates, make_config):
+    expression[:, 7] = 10.0 ** np.linspace(6.5, 9.0, 30)
+    config = make_config(genes={"implausible": "median"})
+    fitted = gene_transform.fit_transform(expression, covariates, GENES, config)
+    assert (fitted.standardise(expression)[:, 7] == 0).all()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from radiogenomics.data import files
+from radiogenomics.data import cohort, files, prepare
 
 ROOT = pathlib.Path(__file__).parents[2]
 FOLDER = pathlib.Path(os.environ.get("RADIOGENOMICS_REAL_DATA", ROOT.parent / "shared" / "data" / "nsclc_mini"))
@@ -31,14 +31,18 @@ RECOVERED = {
 }
 
 
-@pytest.fixture(scope="module")
-def collected():
+def make_config():
     spec = importlib.util.spec_from_file_location("nsclc_config", ROOT / "configs" / "nsclc.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     config = module.get_config()
     config.data.size = 64  # The smallest nodules measure 3 mm; the shells below are counted in pixels of 0.94 mm.
-    return files.collect(config, FOLDER)
+    return config
+
+
+@pytest.fixture(scope="module")
+def collected():
+    return files.collect(make_config(), FOLDER)
 
 
 def rows(collected):
@@ -55,6 +59,20 @@ def test_defects_that_can_be_mended_are_mended_and_told(collected, patient, told
     row = rows(collected)[patient]
     assert row["kept"] and row["nodule_slices_missing"] == 0
     assert any(told in warning for warning in row["warnings"])
+
+
+def test_processes_make_the_same_cohort(collected, tmp_path):
+    prepare.prepare(make_config(), tmp_path / "two", FOLDER, workers=2)
+    folds = json.loads((tmp_path / "two" / "split.json").read_text())["folds"]
+    cohort.write_cohort(tmp_path / "one", collected, folds, {})
+    assert cohort.fingerprint(tmp_path / "two") == cohort.fingerprint(tmp_path / "one")
+    assert (tmp_path / "two" / "qc.json").read_bytes() == (tmp_path / "one" / "qc.json").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_the_batch_is_named_with_its_place(collected):
+    assert any("R01-097" in finding for finding in collected.findings)
+    assert len(collected.samples) == 130 and collected.samples["batch"].value_counts().to_dict() == {"1": 82, "2": 48}
 
 
 def test_masks_keep_their_volume_and_sit_on_nodules(collected):

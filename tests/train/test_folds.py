@@ -51,14 +51,19 @@ def test_folds_partition_the_patients(cohort, config, make_config):
 
 
 def test_components_are_limited_to_half_of_the_patients(cohort, make_config, caplog):
-    for wanted, expected in ((6, 6), (7, 6), (500, 6), (0, 0)):
-        config = make_config(genes={"components": wanted})
+    for wanted, expected, front_end in ((6, 6, "pca"), (7, 6, "metagenes"), (500, 6, "pca"), (500, 500, "none")):
+        config = make_config(genes={"components": wanted, "front_end": front_end})
         assert folds.limit_components(config, cohort).genes.components == expected
         assert config.genes.components == wanted
     assert "genes.components: 500 lowered to 6" in caplog.text
 
 
-def test_nothing_fitted_sees_a_held_out_patient(cohort, config):
+@pytest.mark.parametrize("front_end", ("pca", "metagenes", "pathways", "none"))
+def test_nothing_fitted_sees_a_held_out_patient(cohort, make_config, front_end, tmp_path):
+    sets = [cohort.genes[:20], cohort.genes[15:60]]
+    (tmp_path / "sets.gmt").write_text("".join(f"S{len(genes)}\t\t" + "\t".join(genes) + "\n" for genes in sets))
+    treatments = {} if front_end == "pca" else {"not_detected": "half_minimum", "implausible": "median"}
+    config = make_config(genes={"front_end": front_end, "gene_sets": str(tmp_path / "sets.gmt"), **treatments})
     rows = folds.training_rows(cohort, "fold_0")
     held_out = cohort.indices(folds.held_out_patients(cohort, "fold_0"))
     other = distorted(cohort, held_out)
@@ -70,8 +75,8 @@ def test_nothing_fitted_sees_a_held_out_patient(cohort, config):
     np.testing.assert_array_equal(arrays.target_sd, other_arrays.target_sd)
     np.testing.assert_array_equal(arrays.targets[rows], other_arrays.targets[rows])
     np.testing.assert_array_equal(arrays.components[rows], other_arrays.components[rows])
-    # The distortion was real.
-    assert (arrays.components[held_out] != other_arrays.components[held_out]).all()
+    # The distortion was real; a single gene may be clipped both times.
+    assert (arrays.components[held_out] != other_arrays.components[held_out]).mean(axis=1).min() > 0.8
     assert (arrays.targets[held_out] != other_arrays.targets[held_out]).any(axis=0).all()
 
 

@@ -1,0 +1,129 @@
+"""Front ends: the linear map from standardised genes to the few components that the encoder sees.
+
+Every map is fitted on the training patients given; its loadings [G, K] are all that a later patient meets.
+"""
+
+import logging
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+from radiogenomics.data import gene_sets
+from radiogenomics.errors import InputError
+
+LIMITED = ("pca", "metagenes")  # those whose number of components is genes.components
+
+
+def fit_front_end(standardised, genes, config):
+    """Fits the front end `genes.front_end`.
+
+    "pca": whitened principal components. "metagenes": standardised means of the genes of k-means clusters. "pathways":
+    standardised means of the genes of the sets in the GMT file `genes.gene_sets` with at least `genes.min_set_size`
+    genes among `genes`. "none": the genes themselves. Only principal components are uncorrelated.
+
+    Args:
+      standardised: [patients, G] of the training patients, mean 0 and SD 1, constant genes 0.
+      genes: [G] symbols.
+      config: the configuration; reads `seed` and `genes`.
+
+    Returns:
+      (names of the K components, loadings [G, K] float32); components have mean 0 and SD 1 on the training patients.
+      K = 0 for "none".
+
+    Raises:
+      InputError: for an unknown front end, more components than the patients or genes can carry, or no usable set.
+    """
+    kind, count = config.genes.front_end, config.genes.components
+    if kind == "pca":
+        return _numbered("component", count), _principal_loadings(standardised, count)
+    if kind == "metagenes":
+        labels = cluster_genes(standardised, count, config.seed)
+        return _numbered("metagene", count), _mean_loadings(standardised, labels[:, None] == np.arange(count))
+    if kind == "pathways":
+        sets = _usable_sets(_read_sets(config.genes.gene_sets), genes, config.genes.min_set_size)
+        members = np.array([[gene in symbols for symbols in sets.values()] for gene in genes])
+        return tuple(sets), _mean_loadings(standardised, members)
+    if kind == "none":
+        return (), np.zeros((len(genes), 0), np.float32)
+    raise InputError(f"genes.front_end: '{kind}'; expected 'pca', 'metagenes', 'pathways' or 'none'.")
+
+
+def _numbered(name, count):
+    return tuple(f"{name} {number}" for number in range(1, count + 1))
+
+
+def _principal_loadings(standardised, count):
+    """Loadings [G, count] of whitened principal components."""
+    patients, genes = standardised.shape
+    _, singular, directions = np.linalg.svd(standardised, full_matrices=False)
+    # Whitening a component without variance would blow up rounding errors.
+    carried = int((singular > 1e-6 * max(singular[0], 1.0)).sum())
+    if not 1 <= count <= carried:
+        raise InputError(
+            f"genes.components: {count}; {patients} training patients and {genes} genes, less the covariates adjusted "
+            f"for, carry 1 to {carried}."
+        )
+    # The sign of a singular vector is arbitrary; fixing it keeps runs comparable across machines.
+    signs = np.sign(directions[np.arange(count), np.abs(directions[:count]).argmax(axis=1)])
+    return (directions[:count] * (signs * np.sqrt(patients) / singular[:count])[:, None]).T.astype(np.float32)
+
+
+def cluster_genes(standardised, count, seed):
+    """k-means clusters of genes by the correlation of their profiles.
+
+    Args:
+      standardised: [patients, G]; genes without variation belong to no cluster.
+      count: number of clusters.
+      seed: integer.
+
+    Returns:
+      Labels [G], 0 for the largest cluster, -1 for genes without variation.
+
+    Raises:
+      InputError: unless there are as many different profiles.
+    """
+    profiles = (standardised - standardised.mean(axis=0)).T
+    lengths = np.linalg.norm(profiles, axis=1)
+    varying = lengths > 1e-6
+    # On unit length, Euclidean distance is correlation distance. Rounded, because equal genes must not count as two.
+    profiles = profiles[varying] / lengths[varying, None]
+    different = len(np.unique(profiles.round(6), axis=0))
+    if not 1 <= count <= different:
+        raise InputError(f"genes.components: {count} metagenes; {different} genes differ and carry 1 to {different}.")
+    found = KMeans(count, n_init=2, random_state=seed).fit_predict(profiles)
+    order = np.argsort(-np.bincount(found, minlength=count), kind="stable")
+    labels = np.full(len(varying), -1)
+    labels[varying] = np.argsort(order)[found]
+    return labels
+
+
+def _mean_loadings(standardised, members):
+    """Loadings [G, K] that average the members [G, K] of each group, to SD 1; zero for a group that never varies."""
+    weights = members.astype(np.float64)
+    sd = (standardised @ weights).std(axis=0)
+    return (weights / np.where(sd > 1e-6, sd, np.inf)).astype(np.float32)
+
+
+def _read_sets(path):
+    if not path:
+        raise InputError("genes.gene_sets: empty; genes.front_end 'pathways' expects the path of a GMT file.")
+    return gene_sets.read_gene_sets(path)
+
+
+def _usable_sets(sets, genes, smallest):
+    """The sets with enough of their genes in the cohort; the others are told."""
+    known = set(genes)
+    kept = {name: known.intersection(symbols) for name, symbols in sets.items()}
+    kept = {name: symbols for name, symbols in kept.items() if symbols and len(symbols) >= smallest}
+    if not kept:
+        raise InputError(
+            f"genes.gene_sets: none of the {len(sets)} sets has {smallest} (genes.min_set_size) of the cohort's "
+            f"{len(known)} genes; expected the same kind of gene symbols."
+        )
+    left_out = [name for name in sets if name not in kept]
+    if left_out:
+        logging.warning(
+            "genes.gene_sets: %d of %d sets left out, fewer than %d of their genes in the cohort: %s",
+            len(left_out), len(sets), smallest, ", ".join(left_out),
+        )
+    return kept
