@@ -46,9 +46,8 @@ def map_tables(expression, features, covariates, out, config=None):
     config.genes.adjust = tuple(design.columns)
     detected = read.values.loc[shared].notna().mean() >= config.genes.min_detection
     logging.info("%d patients in all tables; %d of %d genes detected", len(shared), detected.sum(), len(detected))
-    _write(
-        baseline.Tables(read.values.loc[shared, detected], table.loc[shared], design.loc[shared]), out, config
-    )
+    table = _drop_constant(table.loc[shared])
+    _write(baseline.Tables(read.values.loc[shared, detected], table, design.loc[shared]), out, config)
 
 
 def read_table(path):
@@ -63,6 +62,16 @@ def read_table(path):
     if table.columns.empty:
         raise InputError(f"{path}: has no column beside the patient ids.")
     return table
+
+
+def _drop_constant(table):
+    """Features that vary; a full radiomic table has some that cannot, such as the share of voxels with a neighbour."""
+    constant = [name for name in table if not table[name].std() > 0]
+    if constant:
+        logging.warning("left out, the same for every patient: %s", ", ".join(constant))
+    if len(constant) == table.shape[1]:
+        raise InputError(f"features: none of the {len(constant)} columns varies among the patients in all tables.")
+    return table.drop(columns=constant)
 
 
 def _write(tables, out, config, **attributes):

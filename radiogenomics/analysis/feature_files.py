@@ -1,35 +1,61 @@
-"""Image features of a cohort as a table on disk."""
+"""Image features of a cohort's real nodules as a table on disk."""
 
+import dataclasses
 import logging
+
+import pandas as pd
 
 from radiogenomics import outputs
 from radiogenomics.analysis import features
 from radiogenomics.data.cohort import load_cohort
-from radiogenomics.radiomics import describe_feature, feature_names
+from radiogenomics.radiomics import describe_feature, feature_names, ibsi
+
+MAPPED = "map"  # the features that maps use, beside the families of the IBSI manual
 
 
-def write_features(directory, out):
+def write_features(directory, out, families, settings):
     """Writes a CSV with one row per patient (mean over patches) and, beside it, a JSON file that defines the columns.
 
-    An empty cell is an undefined feature; its reason, patient by patient, is in the JSON file.
+    `families` are "map" (the features that maps use) and families of `ibsi.FAMILIES`, which are computed by `settings`;
+    a feature that both have is the family's. An empty cell is an undefined feature; its reason, patient by patient, is
+    in the JSON file. Raises InputError for an unknown family or settings that cannot be meant.
     """
     cohort = load_cohort(directory)
-    names = feature_names(len(cohort.patch_shape))
-    values, reasons = features.real_patches(cohort, names)
-    table = features.patient_means(cohort, values, names)
+    tables, described, undefined = [], {}, []
+    asked = tuple(family for family in families if family != MAPPED)
+    if asked or MAPPED not in families:
+        settings = dataclasses.replace(settings, families=asked)
+        values, reasons = features.real_ibsi_patches(cohort, settings)
+        tables.append(features.patient_means(cohort, values, values.columns))
+        described |= ibsi.describe_features(settings, len(cohort.patch_shape)).to_dict("index")
+        undefined += reasons
+    if MAPPED in families:
+        names = [name for name in feature_names(len(cohort.patch_shape)) if name not in described]
+        values, reasons = features.real_patches(cohort, names)
+        tables.insert(0, features.patient_means(cohort, values, names))
+        described = {name: vars(describe_feature(name)) for name in names} | described
+        undefined += reasons
+    table = pd.concat(tables, axis=1)
     with outputs.new_file(out) as aside:
         table.to_csv(aside, float_format="%.6g")
-    outputs.write_json(
-        out.with_suffix(".json"),
-        {
-            "cohort_fingerprint": cohort.fingerprint,
-            "spacing_mm": cohort.spacing_mm,
-            "patch": list(cohort.patch_shape),
-            "unit_of_row": "patient; equal-weight mean over the patient's patches",
-            "features": {name: vars(describe_feature(name)) for name in names},
-            "undefined": [
-                {"patient": patient, "feature": feature, "reason": reason} for patient, feature, reason in reasons
-            ],
-        },
-    )
+    outputs.write_json(out.with_suffix(".json"), _describe(cohort, settings, described, undefined))
     logging.info("%s: %d patients x %d features", out, *table.shape)
+
+
+def _describe(cohort, settings, described, undefined):
+    return {
+        "cohort_fingerprint": cohort.fingerprint,
+        "spacing_mm": cohort.spacing_mm,
+        "patch": list(cohort.patch_shape),
+        "unit_of_row": "patient; equal-weight mean over the patient's patches",
+        "ibsi_settings": _plain_settings(settings),
+        "features": described,
+        "undefined": [
+            {"patient": patient, "feature": feature, "reason": reason} for patient, feature, reason in undefined
+        ],
+    }
+
+
+def _plain_settings(settings):
+    bins = settings.bins
+    return dataclasses.asdict(settings) | {"bins": {"kind": type(bins).__name__} | dataclasses.asdict(bins)}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.data import covariates
-from radiogenomics.radiomics import exact_table, resolve
+from radiogenomics.radiomics import exact_table, ibsi, resolve
 
 
 def feature_list(config):
@@ -18,6 +18,12 @@ def real_patches(cohort, names):
     return exact_table(cohort.nodules.image_hu, cohort.nodules.mask, cohort.spacing_mm, names, owners)
 
 
+def real_ibsi_patches(cohort, settings):
+    """Exact IBSI features of every real nodule patch, a DataFrame [N, F] with NaN where undefined, and the reasons."""
+    owners = [cohort.patients[row] for row in cohort.nodules.patient]
+    return ibsi.extract_table(cohort.nodules.image_hu, cohort.nodules.mask, cohort.spacing_mm, owners, settings)
+
+
 def real_features(cohort, names):
     """A DataFrame [patients, F]: equal-weight mean over each patient's patches, NaN where no patch has the feature."""
     return patient_means(cohort, real_patches(cohort, names)[0], names)
@@ -25,7 +31,7 @@ def real_features(cohort, names):
 
 def patient_means(cohort, values, names):
     """Features of nodule patches [N, F] as a DataFrame of patients' means, NaN where no patch has the feature."""
-    frame = pd.DataFrame(values, columns=list(names)).groupby(cohort.nodules.patient).mean()
+    frame = pd.DataFrame(np.asarray(values), columns=list(names)).groupby(cohort.nodules.patient).mean()
     return frame.reindex(range(len(cohort.patients))).set_index(pd.Index(cohort.patients, name="patient"))
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from radiogenomics import outputs, provenance
 from radiogenomics.analysis import jacobian
+from radiogenomics.benchmark import feature_speed
 from radiogenomics.models.generator import make_generator
 from radiogenomics.train import sharding, steps
 from radiogenomics.train.state import create_state, make_players
@@ -19,11 +20,11 @@ REPEATS = 3
 
 
 def run_suite(config, out):
-    """Times the Jacobian engine against plain autodiff and the training step; writes `speed.csv` and `speed.json`.
+    """Times the Jacobian engine, the training step and image features; writes `speed.csv` and `speed.json`.
 
     Weights are random: speed does not depend on them. Returns the table.
     """
-    rows = time_jacobian(config) + time_training(config)
+    rows = time_jacobian(config) + time_training(config) + feature_speed.time_features()
     table = pd.DataFrame(rows)
     with outputs.new_file(out / "speed.csv") as aside:
         table.to_csv(aside, index=False, float_format="%.4g")
@@ -31,11 +32,15 @@ def run_suite(config, out):
     return table.set_index("what")
 
 
+def _component_count(config):
+    return GENES if config.genes.front_end == "none" else config.genes.components
+
+
 def time_jacobian(config):
     """Seconds for one patient's image-by-gene Jacobian: factored, batched jacfwd and jacrev (both extrapolated)."""
     generator, shape = make_generator(config), (1, *(config.data.size,) * config.data.ndim, 1)
     background, noise = jnp.zeros(shape), jnp.zeros((1, config.model.noise_size))
-    count = config.genes.components or GENES
+    count = _component_count(config)
     loadings = jax.random.normal(jax.random.key(1), (GENES, count)) / jnp.sqrt(GENES)
     params = generator.init(jax.random.key(0), background, jnp.zeros((1, count)), noise)
     genes = jax.random.normal(jax.random.key(2), (GENES,))
@@ -86,7 +91,7 @@ def time_training(config):
     players, mesh = make_players(config), sharding.make_mesh(config.train.batch_size)
     count, shape = 16, (config.data.size,) * config.data.ndim
     generator = np.random.default_rng(0)
-    components = config.genes.components or GENES
+    components = _component_count(config)
     features = len(config.train.radiomic_features)
     arrays = steps.TrainingArrays(
         nodule_hu=generator.integers(-900, 0, (count, *shape)).astype(np.int16),

@@ -84,6 +84,17 @@ def test_tables_on_disk_become_a_map_on_disk(tables, config, tmp_path):
     assert set(hits["gene"]) == {"G0"}
 
 
+def test_constant_features_of_a_table_are_left_out_and_told(tables, config, tmp_path, caplog):
+    tables.expression.T.to_csv(tmp_path / "genes.csv")
+    tables.features.assign(share=1.0, empty=np.nan).to_csv(tmp_path / "features.csv")
+    baseline_files.map_tables(tmp_path / "genes.csv", tmp_path / "features.csv", None, tmp_path / "out", config)
+    assert list(map_files.read_map(tmp_path / "out")["feature"].values) == ["size", "noise"]
+    assert "left out, the same for every patient: share, empty" in caplog.text
+    tables.features.assign(size=1.0, noise=2.0).to_csv(tmp_path / "constant.csv")
+    with pytest.raises(InputError, match="none of the 2 columns varies"):
+        baseline_files.map_tables(tmp_path / "genes.csv", tmp_path / "constant.csv", None, tmp_path / "none", config)
+
+
 def test_text_in_a_feature_column_and_doubled_patients_are_named(tables, tmp_path):
     tables.expression.T.to_csv(tmp_path / "genes.csv")
     tables.features.assign(kind="round").to_csv(tmp_path / "text.csv")

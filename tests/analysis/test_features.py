@@ -1,10 +1,16 @@
 """Features of patients: equal weight a patch, adjusted by the fold that never saw the patient."""
 
+import dataclasses
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from radiogenomics.analysis import feature_files, features
 from radiogenomics.data import covariates
+from radiogenomics.errors import InputError
+from radiogenomics.radiomics import feature_names, ibsi
 
 
 def test_patient_value_is_the_mean_of_its_patches(cohort):
@@ -43,8 +49,31 @@ def test_adjustment_is_fitted_on_training_patients(run):
 
 
 def test_feature_table_on_disk(cohort_folder, cohort, tmp_path):
-    feature_files.write_features(cohort_folder, tmp_path / "features.csv")
-    lines = (tmp_path / "features.csv").read_text().splitlines()
-    assert len(lines) == 25 and lines[0].startswith("patient,equivalent_diameter_mm,mean_hu")
-    assert [line.split(",")[0] for line in lines[1:]] == list(cohort.patients)
-    assert (tmp_path / "features.json").exists()
+    feature_files.write_features(cohort_folder, tmp_path / "features.csv", ["map"], ibsi.Settings())
+    table = pd.read_csv(tmp_path / "features.csv", index_col=0)
+    assert list(table.index) == list(cohort.patients) and list(table) == list(feature_names(2))
+    definitions = json.loads((tmp_path / "features.json").read_text())
+    assert list(definitions["features"]) == list(table) and definitions["spacing_mm"] == cohort.spacing_mm
+    missing = {(row["patient"], row["feature"]) for row in definitions["undefined"]}
+    assert {(name, column) for column in table for name in table.index[table[column].isna()]} <= missing
+
+
+def test_families_stand_beside_the_features_of_maps(cohort_folder, cohort, tmp_path):
+    settings = ibsi.Settings(bins=ibsi.FixedBinSize(30.0), range_hu=(-1000.0, 400.0))
+    families = ["map", "statistics", "glcm"]
+    feature_files.write_features(cohort_folder, tmp_path / "features.csv", families, settings)
+    table = pd.read_csv(tmp_path / "features.csv", index_col=0)
+    assert {"spiculation", "stat_mean", "glcm_contrast"} <= set(table) and table.columns.is_unique
+    written = json.loads((tmp_path / "features.json").read_text())
+    assert written["ibsi_settings"]["bins"]["width"] == 30.0
+    assert written["ibsi_settings"]["range_hu"] == [-1000.0, 400.0]
+    assert written["features"]["glcm_contrast"]["code"] == "ACUI"
+    expected = features.real_ibsi_patches(cohort, dataclasses.replace(settings, families=("glcm",)))[0]
+    mine = expected["glcm_contrast"].to_numpy()[cohort.nodules.patient == 3].mean()
+    assert table["glcm_contrast"].iloc[3] == pytest.approx(mine, rel=1e-5)
+
+
+def test_an_unknown_family_is_refused_before_anything_is_written(cohort_folder, tmp_path):
+    with pytest.raises(InputError, match="'glcmm' is unknown"):
+        feature_files.write_features(cohort_folder, tmp_path / "features.csv", ["map", "glcmm"], ibsi.Settings())
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from radiogenomics.benchmark import recovery, speed
+from radiogenomics.benchmark import feature_speed, recovery, speed
 from radiogenomics.errors import InputError
 
 
@@ -23,6 +23,9 @@ def test_recovery_needs_a_planted_truth(make_config, tmp_path):
 def test_speed_compares_equal_jacobians(config, monkeypatch, tmp_path):
     monkeypatch.setattr(speed, "GENES", 60)
     monkeypatch.setattr(speed, "REPEATS", 1)
+    monkeypatch.setattr(feature_speed, "CASES", {2: (8, 16, (3.0, 5.0)), 3: (4, 12, (3.0, 5.0))})
+    monkeypatch.setattr(feature_speed, "RIVAL_REGIONS", {"pyradiomics": 1, "mirp": 1})
+    monkeypatch.setattr(feature_speed, "SOFT_PATCHES", 2)
     table = speed.run_suite(config, tmp_path)
     assert (table["value"] > 0).all()
     error = float(table.loc["Jacobian, factored (s a patient)", "note"].split()[-1])

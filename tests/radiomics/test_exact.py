@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy import ndimage
+from scipy import ndimage, stats
 from scipy.stats import spearmanr
 
 from radiogenomics.errors import InputError
@@ -58,7 +58,10 @@ def test_a_cavity_is_its_difference_to_the_rim_and_not_texture(draw_ball):
 def test_lengths_scale_with_the_spacing_and_nothing_else_does(nodules):
     names = feature_names(2)
     one, two = (exact_features(nodules["image_hu"][0], nodules["binary"][0], mm, names) for mm in (1.0, 2.0))
-    factors = {"equivalent_diameter_mm": 2.0, "edge_sharpness_hu_per_mm": 0.5}
+    factors = {
+        "equivalent_diameter_mm": 2.0, "maximum_diameter_mm": 2.0, "perimeter_mm": 2.0, "area_mm2": 4.0,
+        "edge_sharpness_hu_per_mm": 0.5,
+    }
     for name in names:
         assert two[name] == pytest.approx(one[name] * factors.get(name, 1.0))
 
@@ -75,6 +78,13 @@ def test_lengths_scale_with_the_spacing_and_nothing_else_does(nodules):
         ("texture_energy_hu", "texture_hu", 0.8),
         ("edge_sharpness_hu_per_mm", "level_hu", 0.8),
         ("edge_sharpness_hu_per_mm", "edge_mm", -0.3),
+        ("maximum_diameter_mm", "diameter_mm", 0.9),
+        ("perimeter_mm", "diameter_mm", 0.95),
+        ("median_hu", "level_hu", 0.9),
+        ("solid_fraction", "level_hu", 0.8),
+        ("ground_glass_fraction", "level_hu", -0.6),
+        ("lobulation", "spikes", 0.3),
+        ("glcm_contrast", "texture_hu", 0.4),
     ],
 )
 def test_each_feature_follows_its_factor(measured, nodules, feature, factor, least):
@@ -99,6 +109,72 @@ def test_features_ignore_factors_of_others(measured, nodules, feature, factor):
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
+def test_a_box_has_the_sizes_that_are_counted_by_hand(ndim):
+    mask = np.zeros((12,) * ndim, bool)
+    mask[(slice(2, 5), slice(3, 10), slice(4, 6))[:ndim]] = True
+    image = np.where(mask, np.arange(12.0) - 500.0, 0.0)
+    values = exact_features(image, mask, 2.0, feature_names(ndim))
+    sides = np.array([3, 7, 2][:ndim])
+    variances = np.sort((sides**2 - 1) / 12.0)
+    counted = {2: ("area_mm2", 21 * 4.0), 3: ("volume_mm3", 42 * 8.0)}[ndim]
+    assert values[counted[0]] == counted[1]
+    # the contour lies half a voxel outside of the outermost centres
+    corner = sides - 1 + np.eye(ndim)[1]
+    assert values["maximum_diameter_mm"] == pytest.approx(2.0 * np.linalg.norm(corner))
+    assert values["elongation"] == pytest.approx(np.sqrt(variances[-2] / variances[-1]))
+    if ndim == 2:
+        assert values["perimeter_mm"] == pytest.approx(2.0 * (2 * (2 + 6) + 4 * np.sqrt(0.5)))
+    else:
+        assert values["flatness"] == pytest.approx(np.sqrt(variances[0] / variances[-1]))
+
+
+def test_attenuation_is_described_as_by_scipy_and_numpy():
+    image, mask = np.random.default_rng(3).normal(-300.0, 400.0, (2, 12, 12))
+    mask = mask > -300.0
+    names = ["skewness", "kurtosis", "p10_hu", "median_hu", "p90_hu", "solid_fraction", "ground_glass_fraction"]
+    values, inside = exact_features(image, mask, 1.0, names), image[mask]
+    assert list(values.values()) == pytest.approx([
+        stats.skew(inside), stats.kurtosis(inside), *np.percentile(inside, [10, 50, 90]),
+        np.mean(inside > -160), np.mean((inside > -750) & (inside < -300)),
+    ])
+
+
+def test_cooccurrence_is_that_of_fixed_bins_of_50_hu():
+    image = np.array([[-990.0, -930.0, 900.0]])  # levels 1, 2, 28
+    values = exact_features(image, np.ones((1, 3)), 1.0, ["glcm_contrast", "glcm_joint_average", "glcm_joint_maximum"])
+    assert list(values.values()) == [(1 + 26**2) / 2, (1 + 2 * 2 + 28) / 4, 0.25]
+
+
+def test_constant_attenuation_leaves_out_what_divides_by_its_spread(draw_ball):
+    mask = draw_ball(12, 2, 4.0)[None]
+    values, reasons = exact_table(np.full(mask.shape, 30.0), mask, 1.0, feature_names(2), ["p1"])
+    missing = {name: reason for _, name, reason in reasons}
+    assert {name for name in missing if not name.startswith("glcm")} == {"skewness", "kurtosis"}
+    assert "glcm_correlation" in missing and "glcm_contrast" not in missing
+    assert "only one grey level" in missing["glcm_correlation"]
+
+
+def test_lobes_are_lobulation_and_fine_spikes_are_not():
+    y, x = np.indices((64, 64)) - 31.5
+    angle, distance = np.arctan2(y, x), np.hypot(y, x)
+    three, twelve = (
+        exact_features(0.0 * y, distance < 20 * (1 + 0.15 * np.cos(waves * angle)), 1.0, ["lobulation", "spiculation"])
+        for waves in (3, 12)
+    )
+    assert three["lobulation"] > 0.9 * three["spiculation"] > 0.08
+    assert twelve["lobulation"] < 0.2 * twelve["spiculation"]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_far_border_changes_nothing(nodules, draw_ball, ndim):
+    mask = draw_ball(9, ndim, 3.3, stretch=1.2)
+    image = np.random.default_rng(4).normal(-200.0, 200.0, (29,) * ndim)
+    near, far = (slice(3, 26),) * ndim, np.pad(mask, 10)
+    whole, part = (exact_features(image[box], far[box], 1.0, feature_names(ndim)) for box in ((...,), near))
+    assert whole == pytest.approx(part, nan_ok=True)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
 def test_one_voxel_leaves_out_what_needs_more(ndim):
     image, mask = np.zeros([1] + [8] * ndim), np.zeros([1] + [8] * ndim, np.uint8)
     mask[(0,) + (3,) * ndim] = 1
@@ -106,7 +182,11 @@ def test_one_voxel_leaves_out_what_needs_more(ndim):
     names = feature_names(ndim)
     values, reasons = exact_table(image, mask, 2.0, names, ["p1"])
     finite = [name for name, value in zip(names, values[0], strict=True) if np.isfinite(value)]
-    assert finite == ["equivalent_diameter_mm", "mean_hu", "edge_sharpness_hu_per_mm"]
+    sizes = ["area_mm2", "perimeter_mm"] if ndim == 2 else ["volume_mm3", "surface_mm2"]
+    assert finite == [
+        "equivalent_diameter_mm", "mean_hu", "edge_sharpness_hu_per_mm", *sizes, "maximum_diameter_mm",
+        "p10_hu", "median_hu", "p90_hu", "solid_fraction", "ground_glass_fraction",
+    ]
     assert [(patch, name) for patch, name, _ in reasons] == [("p1", name) for name in names if name not in finite]
 
 
@@ -138,7 +218,7 @@ def test_reasons_cover_every_nan_and_nothing_else(nodules):
         ({"spacing_mm": 0.0}, "spacing_mm is 0.0"),
         ({"spacing_mm": float("nan")}, "spacing_mm is nan"),
         ({"names": ["mean_uh"]}, "'mean_hu'"),
-        ({"image_hu": np.zeros(8), "mask": np.ones(8)}, "ndim=1"),
+        ({"image_hu": np.zeros(8), "mask": np.ones(8)}, "2 or 3 dimensions"),
     ],
 )
 def test_bad_input_is_refused_by_field(change, message):

@@ -31,12 +31,24 @@ def test_both_faces_agree_in_value_on_a_binary_mask(draw_ball, ndim, size):
     mask = draw_ball(size, ndim, 6.0, stretch=1.3)
     tissue = generator.normal(0.0, 300.0, mask.shape) - 400.0 * draw_ball(size, ndim, 3.0, stretch=1.3)
     image = ndimage.gaussian_filter(np.where(mask, tissue, -800.0), 0.7)
+    names = tuple(name for name in names if not name.startswith("glcm_"))  # see the test at the bins' centres
     exact = exact_features(image, mask, 1.5, names)
     soft = dict(zip(names, np.asarray(batch_soft_features(image[None], mask[None], 1.5, names))[0], strict=True))
     for name in names:
         # the soft edge is sampled at voxel corners, which lie a little off a diagonal contour
         relative = {"edge_sharpness_hu_per_mm": 0.15, "core_to_rim_hu": 0.15}.get(name, 0.03)
-        assert soft[name] == pytest.approx(exact[name], rel=relative, abs=0.01), name
+        absolute = {"p10_hu": 15.0, "median_hu": 15.0, "p90_hu": 15.0}.get(name, 0.01)
+        assert soft[name] == pytest.approx(exact[name], rel=relative, abs=absolute), name
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_texture_of_both_faces_is_the_same_at_the_centres_of_the_bins(draw_ball, ndim):
+    names = tuple(name for name in feature_names(ndim) if name.startswith("glcm_"))
+    mask = draw_ball(12, ndim, 4.0, stretch=1.3)
+    image = np.random.default_rng(5).integers(-3, 31, mask.shape) * 50.0 - 975.0  # beyond the range of the bins, too
+    exact = exact_features(image, mask, 1.5, names)
+    soft = np.asarray(batch_soft_features(image[None], mask[None], 1.5, names))[0]
+    np.testing.assert_allclose(soft, list(exact.values()), rtol=2e-4)
 
 
 def test_a_disc_has_its_diameter_and_is_round_and_smooth(draw_ball):
@@ -52,7 +64,7 @@ def test_a_disc_has_its_diameter_and_is_round_and_smooth(draw_ball):
 def test_one_list_of_names_serves_both_dimensions():
     patch = jax.ShapeDtypeStruct((12, 12, 12), jnp.float32)
     features = jax.eval_shape(lambda image, mask: soft_features(image, mask, 1.0, NAMES), patch, patch)
-    assert features.shape == (9,) and features.dtype == jnp.float32
+    assert features.shape == (len(NAMES),) and features.dtype == jnp.float32
 
 
 def _degenerate_masks(ndim, size):
@@ -99,7 +111,12 @@ def test_values_and_gradients_are_finite_on_degenerate_masks(ndim, size):
 
 
 @pytest.mark.parametrize(
-    "size, ndim, names", [(14, 2, NAMES), (8, 3, ("sphericity", "elongation", "spiculation", "core_to_rim_hu"))]
+    "size, ndim, names",
+    [
+        (14, 2, NAMES),
+        (8, 3, ("sphericity", "elongation", "flatness", "spiculation", "lobulation", "core_to_rim_hu",
+                "maximum_diameter_mm", "glcm_contrast")),
+    ],
 )
 def test_gradients_are_those_of_finite_differences(size, ndim, names):
     generator, step = np.random.default_rng(2), 1e-6
@@ -118,7 +135,10 @@ def test_gradients_are_those_of_finite_differences(size, ndim, names):
 def test_every_feature_has_a_gradient_where_a_nodule_can_change(nodules):
     image, mask = (nodules[field][2].astype(np.float32) for field in ("image_hu", "soft"))
     _, (by_image, by_mask) = _values_and_jacobians(image, mask, NAMES)
-    shape_only = {"equivalent_diameter_mm", "circularity", "elongation", "spiculation"}
+    shape_only = {
+        "equivalent_diameter_mm", "circularity", "elongation", "spiculation", "area_mm2", "perimeter_mm",
+        "maximum_diameter_mm", "lobulation",
+    }
     for name, image_gradient, mask_gradient in zip(NAMES, by_image, by_mask, strict=True):
         assert jnp.abs(mask_gradient).max() > 0.0, name
         assert (jnp.abs(image_gradient).max() == 0.0) == (name in shape_only), name
@@ -134,8 +154,8 @@ def test_patches_of_a_batch_are_independent_and_compile_once(nodules):
         return batch_soft_features(images, masks, spacing_mm, NAMES)
 
     batch = features(images, masks, 1.5)
-    assert batch.shape == (4, 9) and batch.dtype == jnp.float32
-    np.testing.assert_allclose(features(images[::-1], masks[::-1], 1.5)[::-1], batch, rtol=1e-4, atol=1e-4)
+    assert batch.shape == (4, len(NAMES)) and batch.dtype == jnp.float32
+    np.testing.assert_allclose(features(images[::-1], masks[::-1], 1.5)[::-1], batch, rtol=1e-3, atol=1e-3)
     for other in (np.zeros_like(masks), np.ones_like(masks)):
         assert jnp.isfinite(features(images, other, 2.0)).all()
     assert len(traces) == 1

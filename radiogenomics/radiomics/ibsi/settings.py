@@ -1,0 +1,82 @@
+"""How exact features are computed: which families, how matrices are aggregated, what is done to the voxels before."""
+
+import dataclasses
+
+from radiogenomics.errors import InputError
+
+CORE = ("morphology", "statistics", "glcm", "glrlm", "glszm", "ngtdm")
+LINEAR, CUBIC = 1, 3  # orders of the interpolating spline
+AGGREGATION_CODES = {  # of the texture matrices, in the words of the reference manual
+    "2D, averaged": "BTW3",
+    "2D, slice-merged": "SUJT",
+    "2.5D, direction-merged": "JJUI",
+    "2.5D, merged": "ZW7Z",
+    "3D, averaged": "ITBB",
+    "3D, merged": "IAZD",
+}
+DEFAULT_AGGREGATION = {2: "2D, slice-merged", 3: "3D, merged"}
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedBinSize:
+    """Grey levels of `width` HU (IBSI Q3RU), the first one from `lowest` HU; what is below belongs to the first.
+
+    Likewise what is at `highest` HU or above belongs to the level that ends there; None sets no such limit.
+    `lowest=None` starts at each region's own minimum, so that the levels of two regions mean different HU.
+    """
+
+    width: float = 25.0
+    lowest: float | None = -1000.0
+    highest: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedBinNumber:
+    """`number` grey levels of equal width between each region's own minimum and maximum (IBSI K15C)."""
+
+    number: int = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What to compute and how; the defaults leave the voxels as they are.
+
+    Attributes:
+      families: names among `table.FAMILIES`.
+      aggregation: one of `AGGREGATION_CODES`; None merges all matrices of a patch ("2D, slice-merged") or of a volume
+        ("3D, merged"). Families without directions use what stands before the comma.
+      bins: discretisation, or None where the image holds grey levels (whole numbers from 1) already.
+      resample_mm: new voxel edge in mm (2VYT), one number or (z, y, x); the mask is interpolated linearly, cut at 0.5.
+      spline_order: 1 (linear) or 3 (cubic), for the image.
+      range_hu: (lowest, highest) HU of the voxels kept for all but shape (re-segmentation, USB3).
+      outlier_sd: standard deviations from the mean beyond which a voxel is left out likewise (ACG2).
+    """
+
+    families: tuple = CORE
+    aggregation: str | None = None
+    bins: FixedBinSize | FixedBinNumber | None = FixedBinSize()
+    resample_mm: float | tuple | None = None
+    spline_order: int = LINEAR
+    range_hu: tuple | None = None
+    outlier_sd: float | None = None
+
+
+def check_settings(settings):
+    """Raises InputError for settings, other than families, that cannot be meant."""
+    bins = settings.bins
+    if bins is not None and not isinstance(bins, FixedBinSize | FixedBinNumber):
+        raise InputError(f"bins is {bins!r}, expected FixedBinSize, FixedBinNumber or None (grey levels as they are).")
+    if isinstance(bins, FixedBinSize) and not bins.width > 0:
+        raise InputError(f"bins: width is {bins.width}, expected a positive number of HU.")
+    if isinstance(bins, FixedBinSize) and bins.highest is not None and not (bins.lowest or 0.0) < bins.highest:
+        raise InputError(f"bins: highest is {bins.highest}, expected more than lowest, {bins.lowest}.")
+    if isinstance(bins, FixedBinNumber) and not bins.number >= 1:
+        raise InputError(f"bins: number is {bins.number}, expected at least 1.")
+    if settings.aggregation is not None and settings.aggregation not in AGGREGATION_CODES:
+        raise InputError(f"aggregation is '{settings.aggregation}', expected one of {list(AGGREGATION_CODES)}.")
+    if settings.spline_order not in (LINEAR, CUBIC):
+        raise InputError(f"spline_order is {settings.spline_order}, expected 1 (linear) or 3 (cubic).")
+    if settings.range_hu is not None and not settings.range_hu[0] < settings.range_hu[1]:
+        raise InputError(f"range_hu is {settings.range_hu}, expected (lowest, highest).")
+    if settings.outlier_sd is not None and not settings.outlier_sd > 0:
+        raise InputError(f"outlier_sd is {settings.outlier_sd}, expected a positive number of standard deviations.")
