@@ -146,6 +146,10 @@ def _time_soft(images, masks):
 
 
 def _seconds(function, argument):
-    began = time.perf_counter()
-    function(argument)
-    return time.perf_counter() - began
+    """The faster of two calls: whatever else the machine does only adds."""
+    times = []
+    for _ in range(2):
+        began = time.perf_counter()
+        function(argument)
+        times.append(time.perf_counter() - began)
+    return min(times)

@@ -1,6 +1,7 @@
 """From a source (phantom or files) to a cohort folder."""
 
 import concurrent.futures
+import hashlib
 import importlib
 import json
 import logging
@@ -36,7 +37,9 @@ def prepare(config, out, source=None, workers=1, engine="local", beam_flags=()):
       InputError: for a source that does not fit, no usable patient, or a folder made with other settings.
     """
     out, source = pathlib.Path(out), pathlib.Path(source).resolve() if source else None
-    wanted = {"config": json.loads(config.to_json()), "source": str(source) if source else None}
+    # The folder's digest: its path may name a person, and a cohort is shared.
+    origin = hashlib.sha256(str(source).encode()).hexdigest() if source else None
+    wanted = {"config": json.loads(config.to_json()), "source_sha256": origin}
     if (out / "config.json").exists():
         if outputs.read_json(out / "config.json") != json.loads(json.dumps(wanted)):
             raise InputError(f"{out}: holds a cohort made with other settings; choose another --out.")
