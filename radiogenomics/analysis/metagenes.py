@@ -3,8 +3,9 @@
 import logging
 
 import numpy as np
-from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
+
+from radiogenomics.data import front_ends
 
 COUNTS = (5, 8, 10, 12, 15, 20, 25, 30, 40)
 SILHOUETTE_GENES = 1500  # the silhouette needs all pairwise distances; a random subset suffices to choose a number
@@ -21,36 +22,22 @@ def find_metagenes(standardised, count, seed):
     Returns:
       Weights [G, M], each column averaging a cluster's genes; largest cluster first.
     """
-    profiles = _unit_profiles(standardised)
-    if count == 0:
-        labels = _best_clustering(profiles, seed)
-    else:
-        labels = _cluster(profiles, count, seed)
-    sizes = np.bincount(labels)
-    order = np.argsort(-sizes, kind="stable")
-    members = labels[:, None] == order[None, :]
+    labels = front_ends.cluster_genes(standardised, count, seed) if count else _best_clustering(standardised, seed)
+    members = labels[:, None] == np.arange(labels.max() + 1)
     return (members / np.maximum(members.sum(axis=0), 1)).astype(np.float32)
 
 
-def _unit_profiles(standardised):
-    """Rows of unit length, so that Euclidean distance is correlation distance."""
+def _best_clustering(standardised, seed):
     profiles = (standardised - standardised.mean(axis=0)).T
-    return profiles / np.maximum(np.linalg.norm(profiles, axis=1, keepdims=True), 1e-12)
-
-
-def _cluster(profiles, count, seed):
-    return KMeans(count, n_init=2, random_state=seed).fit_predict(profiles)
-
-
-def _best_clustering(profiles, seed):
+    # On unit length, Euclidean distance is correlation distance.
+    profiles = profiles / np.maximum(np.linalg.norm(profiles, axis=1, keepdims=True), 1e-12)
     sample = np.random.default_rng(seed).permutation(len(profiles))[:SILHOUETTE_GENES]
-    best, best_score = None, -np.inf
+    best, best_score = np.zeros(len(profiles), int), -np.inf
     for count in (count for count in COUNTS if count < len(sample) / 2):
-        labels = _cluster(profiles, count, seed)
-        score = silhouette_score(profiles[sample], labels[sample]) if len(set(labels[sample])) > 1 else -np.inf
+        labels = front_ends.cluster_genes(standardised, count, seed)
+        known = sample[labels[sample] >= 0]
+        score = silhouette_score(profiles[known], labels[known]) if len(set(labels[known])) > 1 else -np.inf
         if score > best_score:
             best, best_score = labels, score
-    if best is None:
-        best = np.zeros(len(profiles), int)
     logging.info("metagenes: %d by the silhouette rule (%.3f)", best.max() + 1, best_score)
     return best
