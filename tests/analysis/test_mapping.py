@@ -99,3 +99,12 @@ def test_a_metagene_moves_the_same_background_and_noise(run):
     np.testing.assert_array_equal(effects, 0.0)
     np.testing.assert_array_equal(image, 0.0)
     np.testing.assert_array_equal(mask, 0.0)
+
+
+def test_any_named_feature_can_be_mapped(run):
+    config = run.config.copy_and_resolve_references()
+    config.map.features = ("maximum_diameter_mm", "lobulation", "solid_fraction", "p90_hu", "glcm_joint_entropy")
+    dataset = mapping.radiogenomic_map(dataclasses.replace(run, config=config), genes=run.cohort.genes[:3])
+    assert list(dataset["feature"].values) == list(config.map.features)
+    assert np.isfinite(dataset["association"]).all() and (abs(dataset["association"]).max("gene") > 0).all()
+    assert list(dataset["unit"].values) == ["mm", "", "", "HU", ""]
