@@ -4,7 +4,7 @@ import pytest
 import SimpleITK
 
 import radiogenomics
-from radiogenomics.analysis import explore, feature_files, synthesis_files
+from radiogenomics.analysis import explore, synthesis_files
 from radiogenomics.errors import InputError
 
 
@@ -82,10 +82,3 @@ def test_nifti_files_carry_hounsfield_units_and_spacing(run, tmp_path):
     assert SimpleITK.GetArrayFromImage(image).min() >= -1000
     with pytest.raises(InputError, match="already exists"):
         synthesis_files.write_synthesis(run, [patient], tmp_path / "out", "png", backgrounds=1, noises=1)
-
-
-def test_feature_table_has_a_row_a_patient_and_its_definitions_beside(cohort_folder, cohort, tmp_path):
-    feature_files.write_features(cohort_folder, tmp_path / "features.csv")
-    table = pd.read_csv(tmp_path / "features.csv", index_col=0)
-    assert list(table.index) == list(cohort.patients)
-    assert "equivalent_diameter_mm" in table and "ECT3" in (tmp_path / "features.json").read_text()
