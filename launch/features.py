@@ -28,6 +28,9 @@ RESAMPLE = flags.DEFINE_float("resample_mm", None, "Voxel edge to resample to fi
 
 
 def main():
+    for flag in (AGGREGATION, BIN_WIDTH, BIN_NUMBER, RANGE, RESAMPLE):
+        if flag.value is not None and FAMILIES.value == [feature_files.MAPPED]:
+            raise InputError(f"--{flag.name}: given without an IBSI family in --families, expected with one.")
     settings = ibsi.Settings(
         aggregation=AGGREGATION.value, bins=_bins(), resample_mm=RESAMPLE.value, range_hu=_range()
     )

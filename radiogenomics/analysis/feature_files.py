@@ -8,6 +8,7 @@ import pandas as pd
 from radiogenomics import outputs
 from radiogenomics.analysis import features
 from radiogenomics.data.cohort import load_cohort
+from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature, feature_names, ibsi
 
 MAPPED = "map"  # the features that maps use, beside the families of the IBSI manual
@@ -20,6 +21,8 @@ def write_features(directory, out, families, settings):
     a feature that both have is the family's. An empty cell is an undefined feature; its reason, patient by patient, is
     in the JSON file. Raises InputError for an unknown family or settings that cannot be meant.
     """
+    if out.suffix == ".json":
+        raise InputError(f"{out}: the definitions go beside the table as .json; expected another suffix, such as .csv.")
     cohort = load_cohort(directory)
     tables, described, undefined = [], {}, []
     asked = tuple(family for family in families if family != MAPPED)
@@ -29,6 +32,8 @@ def write_features(directory, out, families, settings):
         tables.append(features.patient_means(cohort, values, values.columns))
         described |= ibsi.describe_features(settings, len(cohort.patch_shape)).to_dict("index")
         undefined += reasons
+    else:
+        settings = None
     if MAPPED in families:
         names = [name for name in feature_names(len(cohort.patch_shape)) if name not in described]
         values, reasons = features.real_patches(cohort, names)
@@ -57,5 +62,7 @@ def _describe(cohort, settings, described, undefined):
 
 
 def _plain_settings(settings):
+    if settings is None:  # only features of maps, which have none
+        return None
     bins = settings.bins
     return dataclasses.asdict(settings) | {"bins": {"kind": type(bins).__name__} | dataclasses.asdict(bins)}

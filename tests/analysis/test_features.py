@@ -73,6 +73,13 @@ def test_families_stand_beside_the_features_of_maps(cohort_folder, cohort, tmp_p
     assert table["glcm_contrast"].iloc[3] == pytest.approx(mine, rel=1e-5)
 
 
+def test_settings_that_were_not_used_are_not_recorded_and_the_table_is_no_json(cohort_folder, tmp_path):
+    feature_files.write_features(cohort_folder, tmp_path / "features.csv", ["map"], ibsi.Settings())
+    assert json.loads((tmp_path / "features.json").read_text())["ibsi_settings"] is None
+    with pytest.raises(InputError, match="features.json: the definitions go beside"):
+        feature_files.write_features(cohort_folder, tmp_path / "features.json", ["map"], ibsi.Settings())
+
+
 def test_an_unknown_family_is_refused_before_anything_is_written(cohort_folder, tmp_path):
     with pytest.raises(InputError, match="'glcmm' is unknown"):
         feature_files.write_features(cohort_folder, tmp_path / "features.csv", ["map", "glcmm"], ibsi.Settings())

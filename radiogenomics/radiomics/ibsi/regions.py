@@ -82,13 +82,14 @@ def _discretise(image, mask, bins):
         return _given_levels(image, mask)
     lowest, highest = _extremes(image, mask)
     if isinstance(bins, FixedBinNumber):
-        width, first, most = (highest - lowest) / bins.number, lowest, bins.number
+        # Multiplied first: a rounded width would put whole multiples of it one level too low.
+        extent = np.where(highest > lowest, highest - lowest, 1.0)  # 1 for a region of one intensity
+        step, most = np.floor(bins.number * (image - lowest) / extent), bins.number
     else:
-        width, first = bins.width, lowest if bins.lowest is None else bins.lowest
-        most = np.inf if bins.highest is None else np.ceil((bins.highest - first) / width)
-    width = np.where(width > 0, width, 1.0)  # of a region of one intensity
-    level = np.clip(np.floor((image - first) / width) + 1.0, 1.0, most)
-    return np.where(mask, level, 0.0).astype(np.int32)
+        first = lowest if bins.lowest is None else bins.lowest
+        step = np.floor((image - first) / bins.width)
+        most = np.inf if bins.highest is None else np.ceil((bins.highest - first) / bins.width)
+    return np.where(mask, np.clip(step + 1.0, 1.0, most), 0.0).astype(np.int32)
 
 
 def _extremes(image, mask):

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from radiogenomics.errors import InputError
 
 CORE = ("morphology", "statistics", "glcm", "glrlm", "glszm", "ngtdm")
@@ -76,7 +78,9 @@ def check_settings(settings):
         raise InputError(f"aggregation is '{settings.aggregation}', expected one of {list(AGGREGATION_CODES)}.")
     if settings.spline_order not in (LINEAR, CUBIC):
         raise InputError(f"spline_order is {settings.spline_order}, expected 1 (linear) or 3 (cubic).")
-    if settings.range_hu is not None and not settings.range_hu[0] < settings.range_hu[1]:
+    if settings.range_hu is not None and not (
+        np.shape(settings.range_hu) == (2,) and settings.range_hu[0] < settings.range_hu[1]
+    ):
         raise InputError(f"range_hu is {settings.range_hu}, expected (lowest, highest).")
     if settings.outlier_sd is not None and not settings.outlier_sd > 0:
         raise InputError(f"outlier_sd is {settings.outlier_sd}, expected a positive number of standard deviations.")

@@ -1,5 +1,6 @@
 """Tables of exact IBSI features: of one region (`extract`), or of many with the same array shape (`extract_table`)."""
 
+import dataclasses
 import difflib
 
 import numpy as np
@@ -49,10 +50,15 @@ def extract(image_hu, mask, spacing_mm, patient="", **settings):
     Raises InputError, naming patient and feature, where a feature is not defined for the region (`extract_table` gives
     NaN and the reason), and for bad input: shapes, HU that are not finite, mask, spacing, settings.
     """
+    known = [field.name for field in dataclasses.fields(Settings)]
+    for name in settings:
+        if name not in known:
+            raise InputError(f"'{name}' is no setting, expected among {', '.join(known)}.")
     settings = Settings(**settings)
     named = f"patient {patient}: " if patient else ""
     try:
         image, inside = check_patch(image_hu, mask)
+        check_spacing(spacing_mm, image.ndim)
     except InputError as error:
         raise InputError(f"{named}{error}") from error
     table, reasons = extract_table(image[None], inside[None], spacing_mm, [patient], settings)
@@ -181,8 +187,9 @@ def _measure_family(family, regions, aggregation, settings, ndim):
         case "histogram":
             return histogram.measure(levels, count)
         case "volume_histogram":
-            lowest, highest = settings.range_hu or (None, None)
-            return volume_histogram.measure(image, kept, 1.0, lowest, highest)
+            # An open end of the range, infinity, leaves that end to each region.
+            ends = [end if np.isfinite(end) else None for end in settings.range_hu or (np.inf, np.inf)]
+            return volume_histogram.measure(image, kept, 1.0, *ends)
         case "gldzm":
             return gldzm.measure(levels, mask, count, aggregation)
         case _:

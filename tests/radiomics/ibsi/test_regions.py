@@ -31,6 +31,14 @@ def test_grey_levels_are_counted_from_one(bins, expected):
     assert regions.level_count.tolist() == [max(expected)]
 
 
+@pytest.mark.parametrize("number", [3, 7, 20, 25, 50, 100])
+def test_whole_multiples_of_the_width_begin_their_level(number):
+    for extent in range(2, 400, 7):
+        whole = np.arange(extent + 1)
+        found = prepare_regions(*line(whole - 30.0), ONE_MM, Settings(bins=FixedBinNumber(number))).levels[0, 0, 0]
+        assert found.tolist() == np.minimum(number * whole // extent + 1, number).tolist()
+
+
 def test_a_region_of_one_intensity_has_one_level():
     for bins in (FixedBinNumber(8), FixedBinSize(25.0, None)):
         assert (prepare_regions(*line([7.0, 7.0]), ONE_MM, Settings(bins=bins)).levels == 1).all()
@@ -89,6 +97,7 @@ def test_what_is_given_as_grey_levels_must_be_grey_levels():
         ({"aggregation": "3D"}, "aggregation is '3D'"),
         ({"spline_order": 2}, "spline_order is 2"),
         ({"range_hu": (400.0, -1000.0)}, "range_hu is"),
+        ({"range_hu": (400.0,)}, "range_hu is"),
         ({"outlier_sd": -3.0}, "outlier_sd is -3.0"),
     ],
 )

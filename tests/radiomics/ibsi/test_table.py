@@ -131,8 +131,9 @@ def test_faulty_patches_are_rows_of_nan_with_their_reason(nodules):
         ({"mask": np.zeros((8, 8))}, "patient P7: mask is empty"),
         ({"mask": np.ones((9, 8))}, "patient P7: mask has shape"),
         ({"image_hu": np.full((8, 8), np.nan)}, "patient P7: image_hu has 64"),
-        ({"spacing_mm": (1.0, 0.0)}, "spacing_mm is"),
-        ({"spacing_mm": (1.0, 1.0, 1.0)}, "spacing_mm is"),
+        ({"spacing_mm": (1.0, 0.0)}, "patient P7: spacing_mm is"),
+        ({"spacing_mm": (1.0, 1.0, 1.0)}, "patient P7: spacing_mm is"),
+        ({"binz": 3}, "'binz' is no setting, .* bins"),
         ({"image_hu": np.zeros(8), "mask": np.ones(8)}, "2 or 3 dimensions"),
     ],
 )
@@ -145,6 +146,17 @@ def test_bad_input_is_refused_by_field(change, message):
 def test_lists_that_do_not_agree_are_refused():
     with pytest.raises(InputError, match="ids"):
         ibsi.extract_table(np.zeros((2, 8, 8)), np.ones((2, 8, 8)), 1.0, ["a"], ibsi.Settings())
+
+
+def test_an_open_range_leaves_the_volume_histogram_its_own_end(nodules):
+    images, masks = nodules
+    one, two = (
+        ibsi.extract(images[4], masks[4], 1.0, families=("volume_histogram",), range_hu=ends)["value"]
+        for ends in ((-np.inf, np.inf), None)
+    )
+    np.testing.assert_allclose(one, two)
+    half = ibsi.extract(images[4], masks[4], 1.0, families=("volume_histogram",), range_hu=(-2000.0, np.inf))["value"]
+    assert 0 < half["ivh_volume_at_intensity_fraction_10"] <= 1
 
 
 def test_no_patch_is_an_empty_table():
