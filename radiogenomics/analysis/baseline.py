@@ -20,6 +20,8 @@ from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature
 
+LEAST_PATIENTS = 10  # with both, for ranks to mean anything
+
 
 class Tables(NamedTuple):
     """What the classical route needs: rows are patients in the same order everywhere."""
@@ -94,9 +96,9 @@ def classical_map(tables, config):
 
 def check_tables(tables):
     """InputError for too few patients, or a feature that does not vary."""
-    if len(tables.expression) < 10:
+    if len(tables.expression) < LEAST_PATIENTS:
         raise InputError(
-            f"{len(tables.expression)} patients have both expression and features; expected at least ten."
+            f"{len(tables.expression)} patients have both expression and features; expected at least {LEAST_PATIENTS}."
         )
     for name, values in tables.features.items():
         if not np.nanstd(values.to_numpy(float)) > 0:

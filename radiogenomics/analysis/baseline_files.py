@@ -11,6 +11,8 @@ from radiogenomics.data import cohort as cohorts
 from radiogenomics.data import expression as expressions
 from radiogenomics.errors import InputError
 
+LARGEST = 1e30  # of a table's numbers; the map is float32
+
 
 def map_cohort(directory, out, config=None):
     """Writes the classical map of a cohort into `out`; by default with the settings the cohort was made with."""
@@ -46,32 +48,55 @@ def map_tables(expression, features, covariates, out, config=None):
     config.genes.adjust = tuple(design.columns)
     detected = read.values.loc[shared].notna().mean() >= config.genes.min_detection
     logging.info("%d patients in all tables; %d of %d genes detected", len(shared), detected.sum(), len(detected))
-    table = _drop_constant(table.loc[shared])
+    table = _drop_unusable(table.loc[shared])
     _write(baseline.Tables(read.values.loc[shared, detected], table, design.loc[shared]), out, config)
 
 
 def read_table(path):
-    """A CSV or TSV table indexed by its first column; InputError where it cannot be read or names a patient twice."""
+    """A CSV or TSV table indexed by its first column as text, numbers where a whole column is; empty text is 'unknown'.
+
+    Raises InputError where it cannot be read, names a patient twice, or holds a number that is infinite or absurd.
+    """
     try:
-        table = pd.read_csv(path, sep=None, engine="python", index_col=0)
-    except (ValueError, OSError, pd.errors.ParserError) as error:
+        with open(path, encoding="utf-8-sig") as lines:
+            separator = max(",;\t", key=lines.readline().count)
+        raw = pd.read_csv(path, sep=separator, dtype=str)
+    except (ValueError, OSError) as error:
         raise InputError(f"{path}: not a readable table ({str(error).splitlines()[0]}).") from error
-    table.index = table.index.astype(str)
-    if table.index.has_duplicates:
-        raise InputError(f"{path}: patient '{table.index[table.index.duplicated()][0]}' has more than one row.")
-    if table.columns.empty:
+    raw = raw.set_index(raw.columns[0])
+    raw.index = raw.index.astype(str).str.strip()
+    if raw.index.has_duplicates:
+        raise InputError(f"{path}: patient '{raw.index[raw.index.duplicated()][0]}' has more than one row.")
+    if raw.columns.empty:
         raise InputError(f"{path}: has no column beside the patient ids.")
-    return table
+    return pd.DataFrame({name: _numbers_or_text(raw[name], path) for name in raw}, index=raw.index)
 
 
-def _drop_constant(table):
-    """Features that vary; a full radiomic table has some that cannot, such as the share of voxels with a neighbour."""
-    constant = [name for name in table if not table[name].std() > 0]
+def _numbers_or_text(column, path):
+    numbers = pd.to_numeric(column, errors="coerce")
+    if (numbers.isna() & column.notna()).any():
+        return column.astype(object).fillna("unknown")
+    absurd = numbers.abs() > LARGEST
+    if absurd.any():
+        patient = absurd.idxmax()
+        raise InputError(
+            f"{path}: column '{column.name}' is {column[patient]} for patient '{patient}'; expected a finite number."
+        )
+    return numbers
+
+
+def _drop_unusable(table):
+    """Features that vary and are known in enough patients; a full radiomic table has some that are not."""
+    few = [name for name in table if table[name].notna().sum() < baseline.LEAST_PATIENTS]
+    constant = [name for name in table if name not in few and not table[name].std() > 0]
+    if few:
+        logging.warning("left out, known in fewer than %d patients: %s", baseline.LEAST_PATIENTS, ", ".join(few))
     if constant:
-        logging.warning("left out, the same for every patient: %s", ", ".join(constant))
-    if len(constant) == table.shape[1]:
-        raise InputError(f"features: none of the {len(constant)} columns varies among the patients in all tables.")
-    return table.drop(columns=constant)
+        logging.warning("left out, the same for all: %s", ", ".join(constant))
+    usable = table.drop(columns=few + constant)
+    if usable.columns.empty:
+        raise InputError(f"features: none of the {table.shape[1]} columns varies among the patients in all tables.")
+    return usable
 
 
 def _write(tables, out, config, **attributes):

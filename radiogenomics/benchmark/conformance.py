@@ -54,7 +54,7 @@ def compare(reference):
     for name in (VALUES, IMAGE, MASK):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: no such file; expected the IBSI reference values and digital phantom.")
-    expected = pd.read_csv(folder / VALUES)
+    expected = _read_values(folder / VALUES)
     expected = expected[expected.dataset == DATASET].fillna({"aggregation": ""}).reset_index(drop=True)
     for start, code in MISPRINTED.items():
         expected.loc[expected.feature.str.startswith(start), "code"] = code
@@ -66,6 +66,22 @@ def compare(reference):
     compared["passed"] = error <= tolerance + ROUNDING * compared.value_num.abs()
     compared = compared.rename(columns={"value_num": "reference", "tol_num": "tolerance"})
     return compared[["family", "feature", "code", "aggregation", "reference", "tolerance", "ours", "passed"]]
+
+
+def _read_values(path):
+    columns = ["family", "feature", "code", "dataset", "aggregation", "value_num", "tol_num"]
+    try:
+        table = pd.read_csv(path, dtype={"aggregation": str})
+        return table[columns]
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"{path}: not the IBSI reference table, expected the columns {', '.join(columns)}.") from error
+
+
+def _read_image(path):
+    try:
+        return SimpleITK.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path}: not a readable image, expected NIfTI.") from error
 
 
 def _half_last_digit(values):
@@ -81,7 +97,7 @@ def summarise(table):
 
 def _measure(folder):
     """Every feature of the phantom under every aggregation: code, aggregation, occurrence, ours."""
-    image, mask = (SimpleITK.ReadImage(str(folder / name)) for name in (IMAGE, MASK))
+    image, mask = (_read_image(folder / name) for name in (IMAGE, MASK))
     arrays = SimpleITK.GetArrayFromImage(image), SimpleITK.GetArrayFromImage(mask)
     tables = [
         ibsi.extract(*arrays, image.GetSpacing()[::-1], families=tuple(ibsi.FAMILIES), aggregation=name, bins=None)

@@ -40,6 +40,8 @@ def run_suite(source, out, config):
     Raises:
       InputError: where no patient has a CT series.
     """
+    if config.data.source != "files":
+        raise InputError(f"data.source: '{config.data.source}'; expected 'files', such as configs/nsclc.py.")
     tasks = _choose_tasks(files.make_plan(config, source).tasks)
     if not tasks:
         raise InputError(f"{source}: no patient with a CT series; expected at least one.")

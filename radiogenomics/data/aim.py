@@ -51,6 +51,24 @@ ANSWERS = {
     "ImagingObservation", "ImagingObservationEntity", "ImagingObservationCharacteristic", "Inference",
     "InferenceEntity", "NonQuantifiable",
 }  # fmt: skip
+# Words of the template's terms and of like ones; a term with another word may be a note or a name and is not read.
+TERM_WORDS = frozenset(
+    "abnormality absent adjacent air airway applicable area attachment basal benign bilateral both bronchial "
+    "bronchiectasis bronchiolar bronchogram bronchovascular bronchus bubble bud bulla bullous bundle calcification "
+    "calcified cavitary cavitated cavitation cavity central centrilobular complex concave consolidation convergence "
+    "convex cyst cystic cysts defined dense determin determine diffuse distal eccentric ectasia emphysema entering fat "
+    "fibrosis fissure fluid focal glass greaterthan greaterthanorequal ground groundglass halo heterogeneous high "
+    "hilar hilum homogeneous honeycombing indeterminate infiltrating internal interstitial intermediate irregular "
+    "laminated left lessorequal lessthan like lingula lobe lobulated low lower lucency lung lymphadenopathy mass "
+    "medial mediastinum middle mild mixed moderate moderately mosaic necrosis no nodule nodules non none nonsolid "
+    "nonspecific normal not oligemia other oval panacinar panlobular paraseptal part partially patchy peripheral "
+    "plaque pleura pleural pneumonia polygonal poorly popcorn predominance predominant present "
+    "prominence proximal pseudocavitation "
+    "related reticulation retraction right rim round scar segment segmental septal severe severity sharp sign single "
+    "smoking smooth solid spiculated stippled subpleural subsegmental subsolid tagging thickened thickening trace tree "
+    "unable unilateral unknown upper usual vascular vessel wall well".split()
+)
+SHORT_WORD = r"[a-z]{1,2}|\d{1,2}(?:mm|cm)?|100"
 PATIENT_COLUMNS = ("subject", "patient", "case id", "patient id", "patient_id")
 HEAD_BYTES = 4096
 LARGEST_BYTES = 2 * 2**20  # AIM files have some ten thousand
@@ -84,7 +102,7 @@ def read_semantics(folder):
         try:
             if not _is_annotation(path):
                 continue
-            patient, row, malformed = read_annotation(path)
+            patient, row, malformed, refused = read_annotation(path)
         except InputError as error:
             told.setdefault(f"AIM files passed over: {error}", []).append("")
             continue
@@ -92,6 +110,8 @@ def read_semantics(folder):
             told.setdefault(f"malformed AIM files read tag by tag ({malformed})", []).append(patient)
         if patient in rows:
             told.setdefault("further AIM files of a patient left out", []).append(patient)
+        elif refused:
+            told.setdefault("AIM files with terms other than the known ones, not read", []).append(patient)
         rows.setdefault(patient, row)
     return clinical.tell(_frame(rows), [_sentence(what, patients) for what, patients in told.items()])
 
@@ -103,7 +123,7 @@ def read_annotation(path):
       path: the file; its name is used only where the annotation has no patient id.
 
     Returns:
-      (patient id, {feature: text}, what is malformed in it or '').
+      (patient id, {feature: text}, what is malformed in it or '', number of terms that are not known and not read).
 
     Raises:
       InputError: where it cannot be read, is larger than 2 MiB, declares a document type (no AIM file needs one, and it
@@ -118,10 +138,10 @@ def read_annotation(path):
         if not named:
             raise InputError("AIM annotation: no patient id in it; expected a person with an id.")
         patient = named.group()
-    row = _to_row(answers)
+    row, refused = _to_row(answers)
     if set(row.values()) == {"unknown"}:
         raise InputError("AIM annotation: holds none of the known features; expected such as 'Nodule Attenuation'.")
-    return patient, row, malformed
+    return patient, row, malformed, refused
 
 
 def read_semantic_table(path):
@@ -150,9 +170,10 @@ def read_semantic_table(path):
         answers = [(name, term) for name, values in features.items() for term in values[index].split("|")]
         rows.setdefault(patients[index].strip(), _to_row(answers))
     rows.pop("", None)
-    repeated = count - len(rows)
+    repeated, refused = count - len(rows), sum(number for _, number in rows.values())
     told = [f"semantic table: {repeated} rows of a repeated or no patient left out."] if repeated else []
-    return clinical.tell(_frame(rows), told)
+    told += [f"semantic table: {refused} terms other than the known ones, not read."] if refused else []
+    return clinical.tell(_frame({patient: row for patient, (row, _) in rows.items()}), told)
 
 
 def _is_annotation(path):
@@ -252,12 +273,17 @@ def _complete(answer, element, value):
 
 
 def _to_row(answers):
-    terms = {name: [] for name in SEMANTIC_COLUMNS}
+    """({feature: its terms}, number of terms of a feature that are not known)."""
+    terms, refused = {name: [] for name in SEMANTIC_COLUMNS}, 0
     for question, term in answers:
         name, term = _feature(question), " ".join(str(term).split())
-        if name and term and clinical.is_label(term) and term not in terms[name]:
+        if not name or not term:
+            continue
+        known = clinical.is_term(term, TERM_WORDS, SHORT_WORD)
+        refused += not known
+        if known and term not in terms[name]:
             terms[name].append(term)
-    return {name: "|".join(found) or "unknown" for name, found in terms.items()}
+    return {name: "|".join(found) or "unknown" for name, found in terms.items()}, refused
 
 
 def _frame(rows):

@@ -1,18 +1,27 @@
 """CT series from DICOM: single slices or enhanced multi-frame objects, as canonical volumes in HU."""
 
 import dataclasses
+import re
 import warnings
 
 import numpy as np
 import pydicom
 
-from radiogenomics.data import geometry
+from radiogenomics.data import clinical, geometry
 from radiogenomics.data.dicom_files import DAMAGED, FARTHEST_MM, read_dataset, read_pixels, reason, required_numbers
 from radiogenomics.errors import InputError
 
 LOWEST_HU = -1024.0  # air outside of the field of view is often coded below it
 HIGHEST_PADDING_HU = -800.0  # a padding value above it is more likely tissue than a mark ...
 HIGHEST_HU = 32767.0  # ... unless it is above what int16 holds, as -2000 is when it is read without its sign
+# Name -> pattern of what headers tell; a header's own words may hold anything, so they stay there.
+MANUFACTURERS = {
+    "GE": r"\bGE\b|general electric", "Siemens": "siemens", "Philips": "philips|picker|marconi|elscint|adac",
+    "Toshiba": "toshiba", "Canon": "canon", "Hitachi": "hitachi", "Fujifilm": "fuji", "Shimadzu": "shimadzu",
+    "United Imaging": r"united.imaging|\buih\b", "Neusoft": "neusoft", "Samsung": "samsung|neurologica",
+    "Imatron": "imatron", "Varian": "varian", "Accuray": "accuray|tomotherapy", "Elekta": "elekta", "CTI": r"\bCTI\b",
+    "Mediso": "mediso", "Carestream": "carestream", "Planmed": "planmed|planmeca", "Minfound": "minfound",
+}  # fmt: skip
 # Where an enhanced object keeps, per frame or shared, what a single slice has in its header.
 FRAME_MACROS = (
     "PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence", "PixelValueTransformationSequence",
@@ -27,7 +36,7 @@ class CtSeries:
     volume_hu: np.ndarray  # int16
     grid: geometry.Grid
     interpolated: np.ndarray  # [slices] bool
-    acquisition: dict  # kernel, manufacturer (text), slice_thickness_mm, kvp (numbers, NaN = not told)
+    acquisition: dict  # kernel, manufacturer ('other' outside of a list), slice_thickness_mm, kvp (NaN = not told)
     warnings: tuple
 
 
@@ -37,7 +46,7 @@ def read_ct(headers, preferred, config):
     Slices whose pixels cannot be read, that differ in matrix, spacing or orientation from most, or that lie at one
     place are left out or resolved (a slice in `preferred` wins); few missing slices and uneven distances are
     interpolated; gantry tilt is undone. All of it is told in `warnings`. Padding, and values below -1024 HU, become
-    `config.files.padding_hu`.
+    `config.files.padding_hu`. A kernel that is no code (`clinical.is_code`) becomes 'unknown' and is told.
 
     Args:
       headers: of the files of one series.
@@ -54,6 +63,8 @@ def read_ct(headers, preferred, config):
         slices, unreadable = _read_slices(headers, config.files.padding_hu)
     slices, told = _keep_one_geometry(slices)
     slices, doubled = _keep_one_per_place(slices, preferred)
+    refused = sum(item["kernel_refused"] for item in slices)
+    unnamed = [f"kernel of {refused} CT slices is no known kind of code, taken as unknown"] if refused else []
     first = slices[0]
     axes = geometry.plane_axes(first["orientation"])
     slices.sort(key=lambda item: item["position_mm"] @ axes[0])  # Sorted planes are not copied again.
@@ -72,7 +83,7 @@ def read_ct(headers, preferred, config):
         grid=grid,
         interpolated=stack.interpolated if forward else stack.interpolated[::-1],
         acquisition=first["acquisition"],
-        warnings=(*unreadable, *told, *doubled, *stack.warnings),
+        warnings=(*unreadable, *told, *doubled, *unnamed, *stack.warnings),
     )
 
 
@@ -132,15 +143,18 @@ def _read_slice(dataset, stored, padding_hu):
     position_mm = required_numbers(dataset, "ImagePositionPatient", 3)
     if np.abs(position_mm).max() > FARTHEST_MM:
         raise InputError(f"a slice {np.abs(position_mm).max():.3g} mm away; expected at most {FARTHEST_MM:g} mm.")
+    kernel = _joined(dataset.get("ConvolutionKernel"))
+    is_kernel = kernel == "unknown" or clinical.is_code(kernel.replace("/", " "))
     return {
         "hu": _to_hu(dataset, stored, padding_hu),
         "position_mm": position_mm,
         "orientation": required_numbers(dataset, "ImageOrientationPatient", 6),
         "spacing_mm": spacing_mm,
         "instance": str(dataset.SOPInstanceUID),
+        "kernel_refused": not is_kernel,
         "acquisition": {
-            "kernel": _text(dataset.get("ConvolutionKernel")),
-            "manufacturer": _text(dataset.get("Manufacturer")),
+            "kernel": kernel if is_kernel else "unknown",
+            "manufacturer": name_manufacturer(_joined(dataset.get("Manufacturer"))),
             "slice_thickness_mm": _number(dataset, "SliceThickness"),
             "kvp": _number(dataset, "KVP"),
         },
@@ -200,11 +214,18 @@ def _keep_one_per_place(slices, preferred):
     return kept, [f"{doubled} CT slices at the place of another left out"] if doubled else []
 
 
-def _text(value):
+def name_manufacturer(text):
+    """Name of the scanner's manufacturer that a header's text holds, 'other' for none of `MANUFACTURERS`."""
+    if text == "unknown":
+        return text
+    return next((name for name, said in MANUFACTURERS.items() if re.search(said, text, re.IGNORECASE)), "other")
+
+
+def _joined(value):
     if value is None or value == "":
         return "unknown"
     parts = [value] if isinstance(value, str) else list(value)
-    return "/".join(str(part).strip() for part in parts)[:64]
+    return "/".join(str(part).strip() for part in parts) or "unknown"
 
 
 def _number(dataset, name):

@@ -1,8 +1,8 @@
 """DICOM files: found by content, opened within bounds, and what is wrong with them told without the patient.
 
 Nothing of a header leaves the files named dicom*.py but image geometry, series and instance UIDs, the patient id,
-segment labels and the acquisition fields of `CtSeries`. No date and no path enters a message, for folder names hold
-dates, and what a library quotes from a header is struck out.
+segment labels that are codes or known words, and the acquisition fields of `CtSeries`. No date and no path enters a
+message, for folder names hold dates, and what a library quotes from a header is struck out.
 """
 
 import collections

@@ -7,7 +7,7 @@ import highdicom
 import numpy as np
 import pydicom
 
-from radiogenomics.data import geometry
+from radiogenomics.data import clinical, geometry
 from radiogenomics.data.dicom_files import (
     DAMAGED,
     check_image,
@@ -97,10 +97,11 @@ def choose_segment(labels, wanted):
     matching = [number for number in labels if str(number) == str(wanted)]
     matching += [number for number, text in labels.items() if str(wanted).casefold() in text.casefold()]
     more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
-    listed = ", ".join(f"'{text}'" for text in list(labels.values())[:LISTED]) + more
+    shown = {key: f"'{text}'" if clinical.is_segment(text) else f"segment {key}" for key, text in labels.items()}
+    listed = ", ".join(list(shown.values())[:LISTED]) + more
     if not matching:
         raise InputError(f"segmentation: segments {listed}; expected one with '{wanted}' (files.segment_label).")
-    return matching[0], [f"segment '{labels[matching[0]]}' used of {listed}"]
+    return matching[0], [f"segment {shown[matching[0]].removeprefix('segment ')} used of {listed}"]
 
 
 def _read_frames(dataset, number):
@@ -126,6 +127,8 @@ def _read_by_highdicom(dataset, number):
     found = segmentation.get_volume_geometry(perpendicular_tol=STACKED)
     if found is None:
         raise ValueError("its frames make no regular volume")
+    if found.spatial_shape[0] == 1 and not _first_measures(dataset).get("SpacingBetweenSlices"):
+        raise ValueError("one slice of unknown distance")  # highdicom takes 1 mm, whatever the thickness.
     geometry.check_voxels(found.spatial_shape, "segmentation")
     if _kind(dataset) == "FRACTIONAL":
         volume = segmentation.get_volume(
@@ -166,18 +169,23 @@ def _read_directly(dataset, number):
 
 
 def _place_frame(group, shared):
-    """Position, orientation, pixel spacing and slice distance (1 mm where it is not told) of a frame."""
+    """Position, orientation, pixel spacing and slice distance (None where it is not told) of a frame."""
     measures = _macro(group, shared, "PixelMeasuresSequence")
     spacing_mm = required_numbers(measures, "PixelSpacing", 2)
-    distance = float(measures.get("SpacingBetweenSlices") or measures.get("SliceThickness") or 1.0)
-    if not (np.all(spacing_mm > 0) and 0 < distance < np.inf):
+    distance = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness") or None
+    if not (np.all(spacing_mm > 0) and (distance is None or 0 < float(distance) < np.inf)):
         raise InputError("segmentation: pixel spacing or slice distance not positive.")
     return (
         required_numbers(_macro(group, shared, "PlanePositionSequence"), "ImagePositionPatient", 3),
         required_numbers(_macro(group, shared, "PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         spacing_mm,
-        distance,
+        distance and float(distance),
     )
+
+
+def _first_measures(dataset):
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
+    return _macro(dataset.PerFrameFunctionalGroupsSequence[0], shared, "PixelMeasuresSequence")
 
 
 def _macro(group, shared, name):

@@ -23,6 +23,8 @@ MANGLED = re.compile(
 ABSURD_SD = 6.0  # robust SDs of log2(x + 1) above the gene's median ...
 ABSURD_FOLD = 1000.0  # ... and this many times the median
 ABSURD_TOTAL = 1e6  # TPM of all genes together
+ABSURD_LEAST = 8  # samples that detect a gene; fewer tell neither its centre nor its spread
+COUNTS_TOTAL = 2e6  # of a typical sample; FPKM and TPM stay below 1e6
 SMALLEST_SD = 0.3  # log2 units; a gene with hardly any spread would flag everything
 LARGEST_BYTES = 512 * 2**20  # of a table once decompressed: 20 times the published one of 22,126 genes x 130
 LARGEST_WIDTH = 300_000  # columns; more than there are transcripts
@@ -104,7 +106,7 @@ def _read_frame(path):
         # Names are not given as a header, because pandas would rename repeated ones.
         frame = pd.read_csv(
             io.BytesIO(content), sep=separator, header=None, skiprows=1, index_col=0, low_memory=False,
-            encoding="utf-8-sig",
+            encoding="utf-8-sig", dtype={0: str},  # the names: patient 001 is not 1
         )
         frame.columns = names[1:]
     except InputError:
@@ -197,17 +199,33 @@ def detection(values):
 def ceiling(values):
     """The value [genes] above which a gene's expression is an artefact of quantification; values [patients, genes].
 
-    6 robust SDs (MAD, at least 0.3) of log2(x + 1) and 1000 times (x + 1) above the median of the patients with a
-    value, but at most 1e6, the sum of all genes in TPM.
+    6 robust SDs (MAD, at least 0.3) of log2(x + 1) and 1000 times (x + 1) above the median, both of the patients who
+    detect the gene (a value above 0), so that a gene that is off in most has the level of those in whom it is on; none
+    for a gene that fewer than 8 patients detect. Whatever the gene, at most 1e6, the sum of all genes in TPM, unless
+    the table holds counts: all values are whole numbers, or those of a typical sample sum to more than 2e6 (over the
+    genes with a median up to 1e6, median x share of patients who detect the gene). Infinite where neither limit acts.
     """
     values = np.asarray(values, np.float64)
-    logged = np.log2(1 + np.clip(values, 0, None))
-    detected = np.isfinite(logged).any(axis=0)
+    logged = np.log2(1 + np.where(values > 0, values, np.nan))
+    counts = np.isfinite(logged).sum(axis=0)
+    some = counts > 0
     center, spread = np.zeros((2, values.shape[1]))
-    center[detected] = np.nanmedian(logged[:, detected], axis=0)
-    spread[detected] = 1.4826 * np.nanmedian(np.abs(logged[:, detected] - center[detected]), axis=0)
+    center[some] = np.nanmedian(logged[:, some], axis=0)
+    spread[some] = 1.4826 * np.nanmedian(np.abs(logged[:, some] - center[some]), axis=0)
     above = np.maximum(ABSURD_SD * np.maximum(spread, SMALLEST_SD), np.log2(ABSURD_FOLD))
-    return np.exp2(np.minimum(center + above, np.log2(1 + ABSURD_TOTAL))) - 1
+    limit = np.where(counts < ABSURD_LEAST, np.inf, center + above)
+    total = np.inf if _holds_counts(values, np.exp2(center) - 1) else ABSURD_TOTAL
+    return np.exp2(np.minimum(limit, np.log2(1 + total))) - 1
+
+
+def _holds_counts(values, medians):
+    """Whether a table [patients, genes] holds read counts; `medians` [genes] of the detected values."""
+    detected = values[values > 0]
+    if len(detected) and (detected % 1 == 0).all():
+        return True
+    # Genes whose median is an artefact must not make FPKM look like counts; counts reach the sum without them.
+    sound = medians <= ABSURD_TOTAL
+    return float((medians * detection(values))[sound].sum()) > COUNTS_TOTAL
 
 
 def absurd(values):

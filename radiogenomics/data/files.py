@@ -15,6 +15,8 @@ from radiogenomics import settings
 from radiogenomics.data import aim, batches, clinical, cohort, dicom, expression, images, volumes
 from radiogenomics.errors import InputError
 
+LEVEL_SMALLEST = 5  # samples of a level of a semantic feature
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -65,7 +67,7 @@ def make_plan(config, source):
         raise InputError(f"{source}: no such folder; expected the downloaded files (--source).")
     headers, entries = _find_images(source, config)
     patients = sorted(headers.keys() | entries.keys())
-    path = _find(source, config.files.expression)
+    path = _find(source, config.files.expression, "expression")
     if path is None:
         raise InputError(f"{source}: no file '{config.files.expression}' (files.expression) under it.")
     table = expression.read_expression(path, patients)
@@ -90,9 +92,14 @@ def _find_images(source, config):
     return headers, {}
 
 
-def _find(source, pattern):
-    """The one file that matches a pattern, None without any; of x.txt and x.txt.gz the first."""
-    matches = sorted(source.rglob(pattern), reverse=True) if pattern else []
+def _find(source, pattern, field):
+    """The one file that matches the pattern of `files.FIELD`, None without any; of x.txt and x.txt.gz the first."""
+    try:
+        matches = sorted(source.rglob(pattern), reverse=True) if pattern else []
+    except (NotImplementedError, ValueError) as error:
+        raise InputError(
+            f"files.{field}: '{pattern}'; expected a file name or pattern, relative to the source folder."
+        ) from error
     found = {path.name.removesuffix(".gz"): path for path in matches}
     if len(found) > 1:
         raise InputError(f"{source}: '{pattern}' matches {', '.join(sorted(found))}; expected one file.")
@@ -100,7 +107,7 @@ def _find(source, pattern):
 
 
 def _read_clinical(source, config):
-    path = _find(source, config.files.clinical)
+    path = _find(source, config.files.clinical, "clinical")
     if path is None:
         logging.warning("no file '%s' (files.clinical): covariates are unknown", config.files.clinical)
         return None
@@ -110,7 +117,7 @@ def _read_clinical(source, config):
 def _read_semantics(source, config):
     """Semantic features of AIM files and, for patients without one, of the table."""
     found = aim.read_semantics(source)
-    path = _find(source, config.files.semantics)
+    path = _find(source, config.files.semantics, "semantics")
     if path is None:
         return found
     table = aim.read_semantic_table(path)
@@ -156,10 +163,19 @@ def assemble(plan, results, config):
 
 
 def _sample_covariates(plan, found):
-    """What a batch may hide behind: clinical covariates of all samples, and the scanner of those with images."""
+    """What a batch may hide behind, of all samples: clinical covariates, scanner and semantic features, where known."""
     scanners = pd.DataFrame.from_dict({name: images_of["acquisition"] for name, images_of in found.items()}, "index")
-    covariates = scanners if plan.clinical is None else plan.clinical.join(scanners)
-    return covariates[covariates.index.isin(plan.table.values.index)]
+    tables = [table for table in (plan.clinical, scanners, plan.semantics) if table is not None]
+    covariates = pd.concat([table[table.index.isin(plan.table.values.index)] for table in tables], axis=1)
+    rare = [name for name in plan.semantics.columns if not _varies(covariates[name])]
+    return covariates.drop(columns=rare)
+
+
+def _varies(feature):
+    """Whether two levels of a semantic feature are known in enough samples each to be worth a test."""
+    levels = feature.dropna().astype(str)
+    counts = levels[levels.str.casefold() != "unknown"].value_counts()
+    return bool((counts >= LEVEL_SMALLEST).sum() > 1)
 
 
 def _describe_samples(plan, report):

@@ -13,11 +13,14 @@ from radiogenomics.errors import InputError
 
 SAME_PLACE_MM = 0.01
 PADDED = 2  # voxels around the box of a mask that is resampled
-REGULAR = 0.02  # share of the slice distance by which steps may differ in a regular stack
+REGULAR = 0.02  # share of the slice distance by which a plane may lie beside its place in a regular stack
 ACQUIRED = 0.1  # share of the slice distance within which an acquired plane counts as being there
+ONE_STEP = 1.5  # times the smallest step between mask frames: none is left out in between
 LARGE_STEP = 1.6  # times the slice distance between planes: one is missing
 MAX_TILT_DEGREES = 40.0  # gantries lean by 30 at most; more is a damaged position
 MAX_VOXELS = 2**29  # of a volume, 1 GiB in HU; four times the largest CT of the collection
+NOMINAL_MM = 1.0  # slice distance of a single mask frame that tells none, until it lies on a CT
+UNTOLD = "segmentation of one slice that tells no thickness, placed as one CT slice; its volume cannot be known"
 VOLUME_TOLERANCE = 0.01  # share by which nearest voxels may change a mask's volume
 
 
@@ -29,6 +32,7 @@ class Grid:
     axes: np.ndarray  # [3, 3] unit vectors of the slice, row and column index
     spacing_mm: np.ndarray  # [3]
     shape: tuple
+    thickness_told: bool = True  # False: one slice, whose distance is `NOMINAL_MM` because its file tells none
 
     @property
     def affine(self):
@@ -94,7 +98,8 @@ def stack_planes(planes, positions_mm, axes, pixel_spacing_mm, max_missing, outs
 
     A drift of the planes across the normal (gantry tilt) is undone by shifting them, on a matrix large enough for all
     of them; up to `max_missing` planes in a row that are not there, and uneven distances, are filled by linear
-    interpolation. All is told in `warnings`.
+    interpolation. All is told in `warnings`. The slice distance is that of the whole stack, so that positions rounded
+    in their file do not add up to an error.
 
     Args:
       planes: [n, rows, columns], at different positions, in any order.
@@ -117,11 +122,27 @@ def stack_planes(planes, positions_mm, axes, pixel_spacing_mm, max_missing, outs
     if np.diff(height).min() < SAME_PLACE_MM:
         raise InputError("CT series: slices side by side at one height; expected one at each.")
     planes, shift, warnings = _undo_drift(planes, positions_mm, height, axes, pixel_spacing_mm, outside)
-    distance = float(np.median(np.diff(height)))
+    distance = _slice_distance(height)
     planes, interpolated, told = _fill_gaps(planes, height, distance, max_missing)
     spacing = np.array([distance, *pixel_spacing_mm])
     grid = Grid(positions_mm[0] + (shift * pixel_spacing_mm) @ axes[1:], axes, spacing, planes.shape)
     return Stack(planes, grid, interpolated, (*warnings, *told))
+
+
+def _slice_distance(height):
+    """Distance of the regular grid that holds every height, some of it perhaps empty; the median step if none does.
+
+    The median alone is off by what the heights are rounded to, once for every slice.
+    """
+    steps = np.diff(height)
+    index = np.concatenate([[0], np.cumsum(np.round(steps / np.median(steps)))])
+    distance = (height[-1] - height[0]) / max(index[-1], 1)
+    chosen = distance if _is_on_grid(height, index, distance) else np.median(steps)
+    return round(float(chosen), 9)  # Decimals of the file come back as such: 1.25, not 1.2500000000000004.
+
+
+def _is_on_grid(height, index, distance):
+    return np.abs(height - height[0] - index * distance).max() <= REGULAR * distance
 
 
 def _undo_drift(planes, positions_mm, height, axes, pixel_spacing_mm, outside):
@@ -156,9 +177,9 @@ def _describe_drift(drift_mm, height, pixel_spacing_mm):
 
 def _fill_gaps(planes, height, distance, max_missing):
     """Linear interpolation on a regular grid where the planes are not on one already."""
-    steps = np.diff(height) / distance
-    if np.abs(steps - 1).max() <= REGULAR:
+    if _is_on_grid(height, np.arange(len(height)), distance):
         return planes, np.zeros(len(planes), bool), ()
+    steps = np.diff(height) / distance
     missing = int(np.round(steps.max())) - 1
     if missing > max_missing:
         raise InputError(
@@ -179,7 +200,7 @@ def _fill_gaps(planes, height, distance, max_missing):
 
 
 def _describe_gaps(steps, distance, interpolated):
-    if np.abs(steps - np.round(steps)).max() <= ACQUIRED:
+    if interpolated.any() and np.abs(steps - np.round(steps)).max() <= ACQUIRED:
         return f"{interpolated.sum()} of {len(interpolated)} slices missing, filled by interpolation"
     return (
         f"uneven slice distances of {steps.min() * distance:.2f} to {steps.max() * distance:.2f} mm, "
@@ -190,15 +211,15 @@ def _describe_gaps(steps, distance, interpolated):
 def place_frames(frames, positions_mm, axes, pixel_spacing_mm, thickness_mm):
     """Mask frames, in any order and with empty ones left out, as a mask volume on a regular grid.
 
-    The slice distance is the smallest step between frames (`thickness_mm` for a single one); frames at one place are
-    united; frames that lean (gantry tilt) are shifted by whole pixels on a matrix large enough for all.
+    The slice distance is that of neighbouring frames, fitted to all (`thickness_mm` for a single one); frames at one
+    place are united; frames that lean (gantry tilt) are shifted by whole pixels on a matrix large enough for all.
 
     Args:
       frames: [n, rows, columns] bool.
       positions_mm: [n, 3] centre of the first pixel of every frame.
       axes: [3, 3] from `plane_axes`.
       pixel_spacing_mm: distance of rows and of columns.
-      thickness_mm: slice distance of a single frame.
+      thickness_mm: slice distance of a single frame; None where it is not told, which `place_mask` makes good.
 
     Returns:
       (mask [slices, rows, columns] bool, Grid, warnings)
@@ -207,14 +228,14 @@ def place_frames(frames, positions_mm, axes, pixel_spacing_mm, thickness_mm):
       InputError: where the positions span an absurd volume.
     """
     height = positions_mm @ axes[0]
-    steps = np.diff(np.unique(height))
-    steps = steps[steps > SAME_PLACE_MM]
-    distance = float(steps.min()) if len(steps) else float(thickness_mm)
     lowest = height.argmin()
+    distance = _frame_distance(np.unique(height))
+    told = distance is not None or thickness_mm is not None
+    distance = distance or thickness_mm or NOMINAL_MM
     index = (height - height[lowest]) / distance
     check_voxels((index.max() + 1, *frames.shape[1:]), "segmentation")
     slices = np.round(index).astype(int)
-    warnings = []
+    warnings = [] if told else [UNTOLD]
     if np.abs(index - slices).max() > ACQUIRED:
         warnings.append("segmentation frames at uneven distances, moved to the nearest slice")
     if len(np.unique(slices)) < len(slices):
@@ -227,7 +248,22 @@ def place_frames(frames, positions_mm, axes, pixel_spacing_mm, thickness_mm):
     for frame, number, (row, column) in zip(frames, slices, (drift - corner).astype(int), strict=True):
         mask[number, row : row + frame.shape[0], column : column + frame.shape[1]] |= frame
     origin = positions_mm[lowest] + (corner * pixel_spacing_mm) @ axes[1:]
-    return mask, Grid(origin, axes, np.array([distance, *pixel_spacing_mm]), mask.shape), tuple(warnings)
+    return mask, Grid(origin, axes, np.array([distance, *pixel_spacing_mm]), mask.shape, told), tuple(warnings)
+
+
+def _frame_distance(height):
+    """Slice distance of frames at sorted heights, any of them left out; None where all lie at one place.
+
+    Steps are counted by the mean of those that skip no frame, because the smallest is off by what the positions are
+    rounded to, and the count over a large gap with it; then the distance is fitted to all heights (least squares).
+    """
+    steps = np.diff(height)
+    apart = steps[steps > SAME_PLACE_MM]
+    if not len(apart):
+        return None
+    single = apart[apart < ONE_STEP * apart.min()].mean()
+    index = np.cumsum(np.round(steps / single))
+    return float(index @ (height[1:] - height[0]) / (index @ index))
 
 
 def to_canonical(volume, grid):
@@ -249,7 +285,8 @@ def place_mask(mask, grid, target):
     """A mask on another grid, by position; false outside of the mask's own grid.
 
     Nearest voxels are taken. Where they change the volume of what lies on the target grid by more than
-    `VOLUME_TOLERANCE`, the smoothed mask is cut at the level that keeps the volume, to half a voxel.
+    `VOLUME_TOLERANCE`, the smoothed mask is cut at the level that keeps the volume, to half a voxel. A single slice
+    that tells no thickness becomes one slice of the target, the nearest.
 
     Args:
       mask: [slices, rows, columns] bool on `grid`.
@@ -263,6 +300,8 @@ def place_mask(mask, grid, target):
     found = ndimage.find_objects(mask.view(np.uint8))
     if not found:
         return placed
+    if not grid.thickness_told:
+        grid = _take_thickness(grid, target)
     # Only the box around the mask is looked at: a whole chest has a hundred million voxels.
     cut = np.pad(mask[found[0]], PADDED)
     corner = np.array([part.start for part in found[0]]) - PADDED
@@ -276,6 +315,16 @@ def place_mask(mask, grid, target):
     box = dataclasses.replace(target, origin_mm=target.to_mm(low), shape=tuple(high - low))
     placed[tuple(map(slice, low, high))] = _resample(cut, source, box)
     return placed
+
+
+def _take_thickness(grid, target):
+    """The grid of a single slice, moved to the target's nearest slice and as thick as that."""
+    middle = grid.to_mm((np.array(grid.shape) - 1) / 2)
+    height = target.to_index(middle)[0]
+    distance = target.spacing_mm[0]
+    origin = grid.origin_mm + (np.round(height) - height) * distance * target.axes[0]
+    spacing = np.array([distance, *grid.spacing_mm[1:]])
+    return dataclasses.replace(grid, origin_mm=origin, spacing_mm=spacing, thickness_told=True)
 
 
 def _resample(mask, source, target):

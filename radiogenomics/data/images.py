@@ -13,6 +13,7 @@ import numpy as np
 from radiogenomics.data import dicom, geometry, lungs, patches, volumes
 from radiogenomics.errors import InputError
 
+PIXEL_TOLERANCE = 0.01  # relative, between the pixels of a CT series and of the mask drawn on it
 BEYOND_SHARE = 0.02  # of the nodule patches that may hold padding without a warning
 ARRAYS = ("nodule_image_hu", "nodule_mask", "nodule_slice", "background_image_hu", "background_slice")
 
@@ -51,9 +52,8 @@ def read_patient(task):
     row |= {"has_ct": bool(scans or task.entry), "has_mask": bool(masks or task.entry)}
     row["has_expression"] = task.has_expression
     try:
-        _require(row["has_ct"], "no CT series")
-        _require(row["has_mask"], "no segmentation (DICOM SEG)")
-        _require(task.has_expression, "no expression profile in the expression table")
+        lacking = find_lacking(task)
+        _require(not lacking, lacking)
         scan, segmentation = _read_pair(task, scans, masks, row)
         images = _cut_images(task, scan, segmentation, row)
     except InputError as error:
@@ -64,6 +64,16 @@ def read_patient(task):
         return row, None
     row["kept"] = True
     return row, images
+
+
+def find_lacking(task):
+    """What a Task lacks for its patient to be kept, told without reading an image; '' where nothing is missing."""
+    scans, masks = _sort_series(task.headers)
+    if not (scans or task.entry):
+        return "no CT series"
+    if not (masks or task.entry):
+        return "no segmentation (DICOM SEG)"
+    return "" if task.has_expression else "no expression profile in the expression table"
 
 
 def _sort_series(headers):
@@ -92,8 +102,27 @@ def _read_pair(task, scans, masks, row):
     uid, told = dicom.choose_series(segmentation, scans)
     row["warnings"] += [*segmentation.warnings, *told]
     scan = dicom.read_ct(scans[uid], segmentation.instances, task.config)
-    row["warnings"] += scan.warnings
+    row["warnings"] += [*scan.warnings, *_compare_geometry(segmentation, scan, scans[uid])]
     return scan, segmentation
+
+
+def _compare_geometry(segmentation, scan, headers):
+    """Warnings where the segmentation was drawn on other slices, or pixels of another size, than those found."""
+    told = []
+    present = {header.instance for header in headers}
+    missing = len(segmentation.instances - present)
+    if missing and segmentation.instances & present:
+        told.append(f"{missing} of {len(segmentation.instances)} CT slices that the segmentation refers to are missing")
+    drawn, found = segmentation.grid, scan.grid
+    # The smallest two axes lie in the plane of the slices in both, whatever their order.
+    pixels = [np.sort(grid.spacing_mm[1:]) for grid in (drawn, found)]
+    same_matrix = tuple(sorted(drawn.shape[1:])) == tuple(sorted(found.shape[1:]))
+    if same_matrix and not np.allclose(*pixels, rtol=PIXEL_TOLERANCE):
+        told.append(
+            f"segmentation drawn on pixels of {pixels[0][0]:.3g} x {pixels[0][1]:.3g} mm, but the CT has "
+            f"{pixels[1][0]:.3g} x {pixels[1][1]:.3g} mm: the mask may lie beside the nodule"
+        )
+    return told
 
 
 def _read_mask(masks, warnings, config):
@@ -106,7 +135,7 @@ def _read_mask(masks, warnings, config):
             reasons.append(str(error))
             continue
         if len(masks) > 1:
-            warnings.append(f"{len(masks)} segmentations, the first readable one used")
+            warnings.append(f"{len(masks)} segmentations, the first readable one by UID used; look at its outline")
         warnings += reasons
         return segmentation
     raise InputError(reasons[0])

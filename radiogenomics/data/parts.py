@@ -17,7 +17,15 @@ from radiogenomics import outputs
 from radiogenomics.data import images
 
 VERSION = "1"  # raised when `images.read_patient` gives something else for the same files
-SECTIONS = ("seed", "data", "files")  # of the configuration, all that `images.read_patient` reads
+# All of the configuration, beside `seed`, that `images.read_patient` reads: what else changes reads nobody again.
+SETTINGS = {
+    "data": ("ndim", "size", "extent_mm", "slices_per_patient", "backgrounds_per_patient"),
+    "files": (
+        "segment_label", "min_diameter_mm", "padding_hu", "max_missing_slices", "max_interpolated_share",
+        "volume_tolerance", "lung_hu", "lung_spacing_mm", "min_lung_ml", "nodule_margin_mm", "min_boundary_mm",
+        "max_boundary_mm", "background_separation_mm",
+    ),
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +43,12 @@ def plan_jobs(tasks, folder, source):
 
 def _digest(task, source):
     """SHA-256 over the code version, the settings, and names, sizes and modification times of the patient's files."""
-    settings = json.loads(task.config.to_json())
+    settings = {section: {key: task.config[section][key] for key in keys} for section, keys in SETTINGS.items()}
     files = []
     for path in task.paths:
         facts = path.stat()
         files.append([os.path.relpath(path, source), facts.st_size, facts.st_mtime_ns])
-    told = [VERSION, {key: settings[key] for key in SECTIONS}, task.patient, task.has_expression, sorted(files)]
+    told = [VERSION, task.config.seed, settings, task.patient, task.has_expression, sorted(files)]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 

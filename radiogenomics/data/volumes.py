@@ -19,6 +19,7 @@ from radiogenomics.errors import InputError
 READERS = {".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".nrrd": "NrrdImageIO"}
 COLUMNS = ("patient", "image", "mask")
 MAX_MANIFEST_BYTES = 2**24
+MAX_HEADER_BYTES = 2**20  # of a NRRD file; a hundred segments with names and codes take 70 KiB
 MAX_DEFLATION = 1100  # voxel bytes that one byte of a file may claim; deflated zeros reach 1032
 MAX_IMAGE_BYTES = 2**31  # of voxels as stored
 LOWEST_HU = -1024.0  # what is lower, or no number, lies outside of the field of view
@@ -169,10 +170,13 @@ def _read_volume(path, what):
 
 
 def _refuse_other_files(path, what):
-    """A NRRD header may name another file for its voxels, anywhere."""
+    """A NRRD header may name another file for its voxels, anywhere; it ends with a blank line, or with the file."""
     with path.open("rb") as file:
-        header = re.split(rb"\r?\n\r?\n", file.read(2**16), maxsplit=1)[0]
-    if re.search(rb"^\s*data ?file\s*:", header, re.IGNORECASE | re.MULTILINE):
+        start = file.read(MAX_HEADER_BYTES)
+    header, *voxels = re.split(rb"\n\n|\r\n\r\n", start, maxsplit=1)
+    if not voxels and path.stat().st_size > len(start):
+        raise InputError(f"{what}: no blank line in its first {len(start)} bytes; expected the end of a NRRD header.")
+    if re.search(rb"(?:^|[\r\n])\s*data[ \t]*file\s*:", header, re.IGNORECASE):
         raise InputError(f"{what}: a NRRD header that names another file; expected header and voxels in one.")
 
 

@@ -15,6 +15,8 @@ def check_patch(image_hu, mask):
         raise InputError(f"mask has shape {mask.shape}, expected that of image_hu, {image.shape}.")
     if image.ndim not in (2, 3):
         raise InputError(f"image_hu has shape {image.shape}; image features are defined in 2 or 3 dimensions.")
+    if image.dtype.kind not in "iufb" or mask.dtype.kind not in "iufb":
+        raise InputError(f"image_hu and mask hold {image.dtype} and {mask.dtype}, expected real numbers.")
     image = image.astype(np.float64)
     if not np.isfinite(image).all():
         raise InputError(f"image_hu has {np.sum(~np.isfinite(image))} values that are not finite, expected none.")
@@ -29,7 +31,8 @@ def check_patch(image_hu, mask):
 
 def check_spacing(spacing_mm, ndim):
     """The voxel edges in mm, one an axis, as a tuple; InputError unless positive and 1 or `ndim` of them."""
-    spacing = np.asarray(spacing_mm, dtype=np.float64)
-    if spacing.shape not in ((), (ndim,)) or not np.isfinite(spacing).all() or (spacing <= 0).any():
+    spacing = np.asarray(spacing_mm)
+    numbers = spacing.dtype.kind in "iuf" and spacing.shape in ((), (ndim,))
+    if not numbers or not np.isfinite(spacing).all() or (spacing <= 0).any():
         raise InputError(f"spacing_mm is {spacing_mm}, expected one positive number of millimetres or {ndim} of them.")
-    return tuple(np.broadcast_to(spacing, (ndim,)).tolist())
+    return tuple(np.broadcast_to(spacing.astype(np.float64), (ndim,)).tolist())

@@ -63,7 +63,7 @@ def test_a_gene_inherits_the_evidence_of_its_metagene(tables, config):
 
 def test_few_patients_and_constant_features_are_refused(tables, config):
     few = baseline.Tables(*(table.iloc[:6] for table in tables))
-    with pytest.raises(InputError, match="6 patients .* at least ten"):
+    with pytest.raises(InputError, match="6 patients .* at least 10"):
         baseline.classical_map(few, config)
     constant = tables._replace(features=tables.features.assign(size=1.0))
     with pytest.raises(InputError, match="'size' is the same for every patient"):
@@ -89,10 +89,34 @@ def test_constant_features_of_a_table_are_left_out_and_told(tables, config, tmp_
     tables.features.assign(share=1.0, empty=np.nan).to_csv(tmp_path / "features.csv")
     baseline_files.map_tables(tmp_path / "genes.csv", tmp_path / "features.csv", None, tmp_path / "out", config)
     assert list(map_files.read_map(tmp_path / "out")["feature"].values) == ["size", "noise"]
-    assert "left out, the same for every patient: share, empty" in caplog.text
+    assert "left out, the same for all: share" in caplog.text
+    assert "left out, known in fewer than 10 patients: empty" in caplog.text
     tables.features.assign(size=1.0, noise=2.0).to_csv(tmp_path / "constant.csv")
     with pytest.raises(InputError, match="none of the 2 columns varies"):
         baseline_files.map_tables(tmp_path / "genes.csv", tmp_path / "constant.csv", None, tmp_path / "none", config)
+
+
+def test_ids_keep_their_zeros_and_empty_text_is_unknown(tmp_path):
+    (tmp_path / "table.csv").write_text("id;age;ward\n001;50;a\n002;;\n")
+    table = baseline_files.read_table(tmp_path / "table.csv")
+    assert list(table.index) == ["001", "002"] and list(table["ward"]) == ["a", "unknown"]
+    assert table["age"].iloc[0] == 50.0 and np.isnan(table["age"].iloc[1])
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "not a readable table"),
+        ("id,size\nP00,inf\nP01,1\n", "column 'size' is inf for patient 'P00'"),
+        ("id,size\nP00,1\nP01,-1e300\n", "column 'size' is -1e300 for patient 'P01'"),
+        ("id,size\nP00,1\nP00,2\n", "'P00' has more than one row"),
+        ("id\nP00\n", "no column beside|not a readable table"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_told_by_place(text, message, tmp_path):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        baseline_files.read_table(tmp_path / "table.csv")
 
 
 def test_text_in_a_feature_column_and_doubled_patients_are_named(tables, tmp_path):

@@ -1,5 +1,8 @@
 import math
+import os
+import pathlib
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +10,8 @@ from hypothesis import strategies as st
 from radiogenomics.data import clinical
 from radiogenomics.errors import InputError
 
+REAL = pathlib.Path(os.environ.get("RADIOGENOMICS_REAL_DATA", pathlib.Path(__file__).parents[3] / "shared/data/x"))
+OFFICIAL_TABLE = sorted((REAL.parent / "real_tables").glob("*DATA_LABELS*.csv"))
 HEADER = "Case ID,Patient affiliation,Histology ,Gender,Smoking status,Pack Years,%GG,EGFR mutation status,CT Date"
 ROWS = (
     "P1,VA,Adenocarcinoma ,Male,Former,30,25 - 50%,Not collected,8/10/1994",
@@ -111,6 +116,59 @@ def test_ages_above_89_are_one_class(tmp_path):
     assert list(table["age"]) == [88, 89, 90, 90]
 
 
+@pytest.mark.parametrize("cell, age", (
+    ("90+", 90), (">89", 90), ("> 89", 90), (">=90", 90), ("\u2265 90", 90), ("90 and over", 90), ("95 or older", 90),
+    ("89", 89), ("89+", 89), (">=89", 89), (">88", 88), ("89.5", 90), ("80 - 84", 82), ("67", 67),
+))  # fmt: skip
+def test_open_classes_of_age(tmp_path, cell, age):
+    assert list(read(tmp_path, f"P1,{cell}", header="Case ID,age")["age"]) == [age]
+
+
+NAMES = ("Jane Doe MRN 12345", "Jane Doe", "Adenocarcinoma of Jane Doe", "MRN 12345678", "Doe J", "patient Doe 1950 03")
+
+
+@pytest.mark.parametrize("name", clinical.TEXT_COLUMNS)
+def test_names_are_no_term_of_any_covariate(tmp_path, name):
+    rows = [f"P{number},{text}" for number, text in enumerate(NAMES)]
+    table = read(tmp_path, *rows, "P9,unknown", header=f"Case ID,{name}")
+    assert set(table[name]) == {"unknown"}
+    told = " ".join(table.attrs["warnings"])
+    assert f"{name}: {len(NAMES)} cells other than" in told and "Doe" not in told and "123" not in told
+
+
+@pytest.mark.parametrize("name, text", (
+    ("histology", "Large cell neuroendocrine carcinoma (LCNEC)"), ("histology", "NSCLC NOS (not otherwise specified)"),
+    ("histology", "Adenocarcinoma, acinar-predominant"), ("histology", "A"), ("grade", "2"), ("stage_t", "pT1mi"),
+    ("stage_t", "Tis"), ("stage_n", "N2b"), ("stage_m", "M1a"), ("smoking", "Current reformed smoker for > 15 years"),
+    ("egfr", "exon 19 deletion"), ("egfr", "L858R"), ("kras", "G12C"), ("alk", "EML4-ALK fusion"),
+    ("pleural_invasion", "PL1"), ("site", "Hospital 3"), ("site", "AMC"), ("sequencing_batch", "batch_2"),
+    ("sequencing_batch", "HC7YTBBXX"), ("lobe", "Right upper lobe"), ("ethnicity", "Hispanic/Latino"),
+))  # fmt: skip
+def test_known_terms_stay(tmp_path, name, text):
+    table = read(tmp_path, f'P1,"{text}"', header=f"Case ID,{name}")
+    assert table.loc["P1", name] == text and not any("other than" in told for told in table.attrs["warnings"])
+
+
+@pytest.mark.parametrize("text, good", (
+    ("B45f 3", True), ("I70f^3", True), ("FC51", True), ("BONEPLUS", True), ("STANDARD", True), ("batch 12", True),
+    ("DOE^JANE", False), ("DOE^JANE 1950-03-04", False), ("MRN 1234", False), ("12345", False), ("19500304", False),
+    ("1950 03 04", False), ("Li Wu", False), ("a" * 17, False), ("", False), ("a@b", False),
+))  # fmt: skip
+def test_codes_are_told_from_names(text, good):
+    assert clinical.is_code(text) is good
+
+
+@pytest.mark.skipif(not OFFICIAL_TABLE, reason="the official table of the collection is not at hand")
+def test_the_official_table_loses_no_text():
+    raw = pd.read_csv(OFFICIAL_TABLE[0], dtype=str, keep_default_na=False).rename(columns=str.strip)
+    table = clinical.read_clinical(OFFICIAL_TABLE[0], "Case ID")
+    assert len(table) == len(raw) == 211 and list(table.index) == list(raw["Case ID"])
+    for name, column in clinical.TEXT_COLUMNS.items():
+        if column in raw:
+            assert list(table[name]) == [clinical.to_text(text) for text in raw[column]], name
+    assert not any("other than" in told for told in table.attrs["warnings"])
+
+
 def test_repeated_and_nameless_rows_are_told(tmp_path):
     table = read(tmp_path, "P1,VA", "P1,Stanford", " ,VA", header="Case ID,site")
     assert list(table.index) == ["P1"] and table.loc["P1", "site"] == "VA"
@@ -182,3 +240,14 @@ def bytearray_with(data, place, byte):
     if place < len(changed):
         changed[place] = byte
     return bytes(changed)
+
+
+def test_groups_of_unknown_name_stay_groups(tmp_path):
+    sites = ["General Hospital Smithville", "Stanford", "General Hospital Smithville", "Dr Jane Doe", "Doe-Clinic"]
+    rows = "".join(f"P{number},{site},batch 2019031{number % 2}\n" for number, site in enumerate(sites))
+    (tmp_path / "table.csv").write_text("Case ID,Patient affiliation,sequencing_batch\n" + rows)
+    frame = clinical.read_clinical(tmp_path / "table.csv", "Case ID")
+    assert list(frame["site"]) == ["site 1", "Stanford", "site 1", "unknown", "unknown"]
+    assert frame["sequencing_batch"].nunique() == 2 and (frame["sequencing_batch"] != "unknown").all()
+    told = " ".join(frame.attrs["warnings"])
+    assert "replaced by numbers" in told and "Smithville" not in told and "Doe" not in told

@@ -42,7 +42,7 @@ def test_ct_in_hu_sorted_by_position(tmp_path, study, files_config):
     scan = read(tmp_path, files_config)
     assert np.array_equal(scan.volume_hu, volume)
     assert scan.grid.spacing_mm.tolist() == [2, 2, 2] and scan.warnings == ()
-    assert scan.acquisition == {"kernel": "B45f/3", "manufacturer": "ACME", "slice_thickness_mm": 2.0, "kvp": 120.0}
+    assert scan.acquisition == {"kernel": "B45f/3", "manufacturer": "other", "slice_thickness_mm": 2.0, "kvp": 120.0}
 
 
 def test_ct_is_turned_to_canonical(tmp_path, study, files_config):
@@ -404,6 +404,40 @@ def test_fractional_segmentation(tmp_path, study, files_config, refused):
     assert np.array_equal(placed(segmentation, read(tmp_path / "ct", files_config)), wanted)
     assert any("fractional segmentation" in warning for warning in segmentation.warnings)
     assert any("highdicom refused it" in warning for warning in segmentation.warnings) == refused
+
+
+def write_one_slice(study, folder, **measures):
+    """A CT of 5 mm slices, its mask in one of them, and the SEG of that with other pixel measures."""
+    volume, mask = study.make_chest((8, 30, 30), (5.0, 2.0, 2.0), nodule_center=(4, 15, 10))
+    mask[:4] = mask[5:] = False
+    datasets = study.write_ct(folder / "ct", "P1", volume, (5.0, 2.0, 2.0))
+
+    def change(dataset):
+        (shared,) = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+        del shared.SpacingBetweenSlices, shared.SliceThickness
+        for name, value in measures.items():
+            setattr(shared, name, value)
+
+    return mask, rewrite(study.write_seg(folder / "s.dcm", datasets, [mask], omit_empty=True), change)
+
+
+@pytest.mark.parametrize("measures", ({}, {"SliceThickness": None}, {"SliceThickness": 0, "SpacingBetweenSlices": 0}))
+def test_one_slice_without_thickness_keeps_its_area_and_is_told(tmp_path, study, files_config, measures):
+    mask, path = write_one_slice(study, tmp_path, **measures)
+    segmentation = dicom.read_segmentation(path, "Neoplasm")
+    assert geometry.UNTOLD in segmentation.warnings
+    assert np.array_equal(placed(segmentation, read(tmp_path / "ct", files_config)), mask)
+    headers = dicom.scan(tmp_path / "ct")
+    nameless = dataclasses.replace(segmentation, series=frozenset(), instances=frozenset())
+    assert dicom.choose_series(nameless, {"CT": headers})[0] == "CT"
+
+
+@pytest.mark.parametrize("measures", ({"SliceThickness": 5}, {"SliceThickness": 2, "SpacingBetweenSlices": 5}))
+def test_one_slice_has_the_distance_that_it_tells(tmp_path, study, files_config, measures):
+    mask, path = write_one_slice(study, tmp_path, **measures)
+    segmentation = dicom.read_segmentation(path, "Neoplasm")
+    assert segmentation.grid.spacing_mm[0] == 5 and geometry.UNTOLD not in segmentation.warnings
+    assert np.array_equal(placed(segmentation, read(tmp_path / "ct", files_config)), mask)
 
 
 def spread_frames(dataset):

@@ -36,6 +36,14 @@ def test_both_orientations_and_all_formats(tmp_path, name, separator, genes_in_r
     assert read.warnings == ()
 
 
+@pytest.mark.parametrize("genes_in_rows", (True, False))
+def test_patients_named_by_numbers_keep_their_zeros(tmp_path, genes_in_rows):
+    frame = pd.DataFrame({"001": [1.0, 2.0], "010": [3.0, 4.0]}, index=["A", "B"])
+    path = write(tmp_path / "t.csv", (frame if genes_in_rows else frame.T).to_csv())
+    values = expression.read_expression(path, ["001", "010"]).values
+    assert values.index.tolist() == ["001", "010"] and values["B"].tolist() == [2.0, 4.0]
+
+
 def test_tables_as_r_writes_them(tmp_path):
     path = write(tmp_path / "t.tsv", "P1\tP2\nTP53\t1\t2\nEGFR\t3\tNA\n")
     values = expression.read_expression(path, PATIENTS).values
@@ -118,10 +126,31 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
 
 
 def test_ceiling_is_that_of_its_definition():
-    values = np.exp2([[4.0, 1.0, 19.0], [5.0, 1.0, 19.0], [6.0, 1.0, 19.0]]) - 1
-    values[0, 1] = np.nan
-    expected = [2**5 * max(1000, 2 ** (6 * 1.4826)) - 1, 2 * 1000 - 1, 1e6]
+    logged = np.array([[4.1, 1.1, 17.1, 1.1]] * 4 + [[5.1, 1.1, 17.1, 1.1]] * 4 + [[6.1, 1.1, 17.1, 1.1]] * 4)
+    values = np.exp2(logged) - 1
+    values[0, 1], values[:5, 3] = np.nan, 0.0  # The last gene is detected in 7.
+    expected = [2**5.1 * max(1000, 2 ** (6 * 1.4826)) - 1, 2**1.1 * 1000 - 1, 1e6, 1e6]
     np.testing.assert_allclose(expression.ceiling(values), expected)
+
+
+@pytest.mark.parametrize("off", (0.0, np.nan))
+def test_genes_that_are_off_in_most_are_no_artefacts_where_they_are_on(off):
+    values = np.random.default_rng(0).lognormal(2, 0.8, (100, 40))
+    values[:, 0] = np.where(np.arange(100) < 45, values[:, 0] * 800, off)
+    values[:, 1] = np.where(np.arange(100) < 5, 6000.0 + np.arange(100), off)
+    values[7, 0] = 5e8
+    assert np.argwhere(expression.absurd(values)).tolist() == [[7, 0]]
+
+
+@pytest.mark.parametrize("whole", (True, False))
+def test_counts_have_no_sum_of_all_genes(whole):
+    """Whole reads, or the expected counts of an aligner that shares reads out; an artefact is one there too."""
+    values = np.random.default_rng(0).lognormal(8, 1, (30, 1000))
+    values[:, 0] *= 1000.0  # Millions of reads of one gene.
+    values[4, 1] = 1e8
+    values = np.round(values) if whole else values
+    assert (values[:, 0] > 1e6).any()
+    assert np.argwhere(expression.absurd(values)).tolist() == [[4, 1]]
 
 
 def made_up_cohort():

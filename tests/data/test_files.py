@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import SimpleITK
 
-from radiogenomics.data import files
+from radiogenomics.data import expression, files, images
 from radiogenomics.errors import InputError
 
 
@@ -167,3 +167,51 @@ def test_small_nodules_are_dropped_by_their_diameter(source, files_config):
     files_config.files.min_diameter_mm = 20.0
     rows = files.collect(files_config, source).qc
     assert rows[0]["reason"].startswith("nodule: diameter 1") and not rows[0]["kept"]
+
+
+@pytest.mark.parametrize("field", ("expression", "clinical", "semantics"))
+@pytest.mark.parametrize("pattern", ("/data/table.csv", "a**/table.csv"))
+def test_a_pattern_that_cannot_be_searched_for_is_named(source, files_config, field, pattern):
+    files_config.files[field] = pattern
+    with pytest.raises(InputError) as caught:
+        files.make_plan(files_config, source)
+    assert str(caught.value).startswith(f"files.{field}: '{pattern}'; expected a file name or pattern")
+
+
+def make_batches():
+    """A plan and results of 40 patients in two batches that scanner and a semantic feature follow.
+
+    Nobody of the second batch is in the clinical table.
+    """
+    generator = np.random.default_rng(0)
+    names, second = [f"P{number:02d}" for number in range(40)], np.arange(40) >= 20
+    values = pd.DataFrame(2 ** generator.normal(5, 1, (40, 100)), names, [f"G{number}" for number in range(100)])
+    values.loc[names[20:], values.columns[:50]] *= 16.0
+    levels = {
+        "semantic_margins": np.where(second, "Smooth", "Spiculated"),
+        "semantic_shape": np.where(np.arange(40) < 36, "unknown", np.where(np.arange(40) < 38, "Round", "Oval")),
+    }
+    sites = pd.DataFrame([files.clinical.covariates_of(None, name) | {"site": "VA"} for name in names[:20]], names[:20])
+    table = expression.ExpressionTable(values, ())
+    plan = files.Plan((), table, sites, pd.DataFrame(levels, index=names))
+    arrays = {array: np.zeros((1, 2, 2), np.int16) for array in images.ARRAYS}
+    results = [
+        ({"patient": name, "has_expression": True, "warnings": []},
+         arrays | {"measurements": {}, "acquisition": {"kernel": kernel, "kvp": kvp}})
+        for name, kernel, kvp in zip(
+            names, np.where(second, "B45f", "LUNG"), generator.choice([100.0, 120.0], 40), strict=True)
+    ]
+    return plan, results
+
+
+def test_batches_are_compared_with_scanners_and_semantic_features(files_config, monkeypatch):
+    asked, find = [], files.batches.find_batches
+    monkeypatch.setattr(files.batches, "find_batches", lambda values, covariates, *rest: (
+        asked.append(covariates), find(values, covariates, *rest))[1])
+    plan, results = make_batches()
+    told = files.assemble(plan, results, files_config).findings
+    for name in ("kernel", "semantic_margins"):
+        assert any(finding.startswith(f"the two batches differ by {name} (eta2 1.00") for finding in told), told
+    assert not any("semantic_shape" in finding or "kvp" in finding for finding in told)
+    assert {"site", "kernel", "semantic_margins"} <= set(asked[0]) and "semantic_shape" not in asked[0]
+    assert asked[0]["kvp"].notna().all()

@@ -40,6 +40,38 @@ def test_uneven_distances_are_told():
     assert len(result.volume) == 6 and not result.interpolated.any()
 
 
+@pytest.mark.parametrize("number", (400, 37))
+def test_rounded_positions_do_not_add_up(number):
+    exact = 0.625 * np.arange(number)
+    result = stack(np.round(exact, 2))
+    assert len(result.volume) == number and result.warnings == () and not result.interpolated.any()
+    places = result.grid.to_mm(np.stack([np.arange(number), np.zeros(number), np.zeros(number)], axis=1))[:, 2]
+    assert np.abs(places - exact).max() <= 0.0101
+
+
+@pytest.mark.parametrize("missing", ([200], [150, 151, 320]))
+def test_planes_missing_between_rounded_positions(missing):
+    exact = 0.625 * np.arange(400)
+    result = stack(np.delete(np.round(exact, 2), missing))
+    assert np.flatnonzero(result.interpolated).tolist() == missing
+    assert result.warnings == (f"{len(missing)} of 400 slices missing, filled by interpolation",)
+    assert result.grid.spacing_mm[0] == pytest.approx(0.625, abs=1e-4)
+    assert np.abs(result.volume[:, 0, 0] - 100 * exact).max() <= 2  # 0.01 mm are 1 HU here.
+
+
+def test_exact_positions_give_the_distance_of_the_file():
+    assert stack(-313.75 + 1.25 * np.arange(301) + 0.1).grid.spacing_mm[0] == 1.25
+    assert stack(0.7 * np.arange(97) - 12.3).grid.spacing_mm[0] == 0.7
+
+
+def test_a_distance_that_changes_slowly_is_regularised():
+    heights = np.concatenate([np.arange(60.0), 59 + 1.015 * np.arange(1, 61)])
+    result = stack(heights)
+    assert result.warnings[0] == "uneven slice distances of 1.00 to 1.02 mm, interpolated to 1.01 mm"
+    places = result.grid.origin_mm[2] + result.grid.spacing_mm[0] * np.arange(len(result.volume))
+    assert np.abs(result.volume[:, 0, 0] - 100 * places).max() <= 2 and not result.interpolated.any()
+
+
 def test_fewer_than_three_planes_are_refused():
     with pytest.raises(InputError, match="2 usable slices; expected at least 3"):
         stack([0, 1])
@@ -175,6 +207,36 @@ def test_frames_in_any_order_with_gaps_and_repeats():
     assert np.argwhere(mask).tolist() == [[0, 1, 1], [1, 2, 2], [4, 0, 0], [4, 0, 2]]
     assert grid.origin_mm.tolist() == [0, 0, 0] and grid.spacing_mm[0] == 2
     assert warnings == ("several segmentation frames at one place, united",)
+
+
+@pytest.mark.parametrize("left_out", (range(0), range(30, 70), range(5, 100, 7)))
+def test_rounded_frames_do_not_tear_the_mask(left_out):
+    exact = np.delete(0.625 * np.arange(500), [*left_out, *range(100, 480)])  # Two nodules, far from each other.
+    heights = np.round(exact, 2)
+    positions = np.stack([np.zeros_like(heights), np.zeros_like(heights), heights], axis=1)
+    frames = np.ones((len(heights), 2, 2), bool)
+    order = np.random.default_rng(0).permutation(len(heights))
+    mask, grid, warnings = geometry.place_frames(frames, positions[order], AXIAL, np.ones(2), 5.0)
+    shown = np.flatnonzero(mask.any(axis=(1, 2)))
+    assert shown.tolist() == np.round(exact / 0.625).astype(int).tolist() and warnings == ()
+    assert grid.spacing_mm[0] == pytest.approx(0.625, abs=1e-4)
+    assert np.abs(grid.origin_mm[2] + shown * grid.spacing_mm[0] - exact).max() <= 0.01
+
+
+@pytest.mark.parametrize("orientation", ([1, 0, 0, 0, 1, 0], [1, 0, 0, 0, -1, 0]))
+@pytest.mark.parametrize("beside_mm", (0.0, 1.9, -1.9))
+def test_a_slice_without_thickness_is_the_nearest_of_the_target(orientation, beside_mm):
+    target = geometry.Grid(np.array([0.0, 0.0, -40.0]), AXIAL, np.array([5.0, 1.0, 1.0]), (12, 20, 20))
+    axes = geometry.plane_axes(orientation)
+    frame = np.zeros((1, 20, 20), bool)
+    frame[0, 4:9, 3:7] = True
+    position = np.array([[0.0, 0.0 if axes[1, 1] > 0 else 19.0, -40 + 5 * 7 + beside_mm]])
+    mask, grid, warnings = geometry.place_frames(frame, position, axes, np.ones(2), None)
+    placed = geometry.place_mask(mask, grid, target)
+    assert np.array_equal(placed[7], frame[0] if axes[1, 1] > 0 else frame[0, ::-1]) and placed.sum() == 20
+    assert warnings == (geometry.UNTOLD,) and "volume cannot be known" in geometry.UNTOLD
+    above = position + [0.0, 0.0, 60.0]
+    assert not geometry.place_mask(*geometry.place_frames(frame, above, axes, np.ones(2), None)[:2], target).any()
 
 
 def test_the_largest_component_is_kept():

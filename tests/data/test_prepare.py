@@ -1,5 +1,6 @@
 """Preparation of real files: on several processes, through Beam, interrupted, killed, gone on with."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -8,12 +9,13 @@ import subprocess
 import sys
 import time
 
+import ml_collections
 import numpy as np
 import pandas as pd
 import pytest
 
 from radiogenomics.data import cohort as cohorts
-from radiogenomics.data import parts, prepare
+from radiogenomics.data import files, images, parts, prepare
 from radiogenomics.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -167,3 +169,115 @@ def test_beam_builds_the_same_cohort(config, source, tmp_path):
     prepare.prepare(config, tmp_path / "local", source)
     assert cohorts.fingerprint(tmp_path / "beam") == cohorts.fingerprint(tmp_path / "local")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beam", "download", "local"]
+
+
+def stop_before_writing(config, source, out):
+    """A run that has read everybody and ends before the cohort is there."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(prepare.files, "assemble", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        prepare.prepare(config, out, source)
+
+
+def test_settings_that_no_image_depends_on_read_nobody_again(config, source, tmp_path, finished):
+    stop_before_writing(config, source, tmp_path / "out")
+    assert finished == list(PATIENTS)
+    config.data.stratify, config.files.batch_permutations, config.data.window_hu = ("site",), 49, (-900.0, 400.0)
+    finished.clear()
+    stop_before_writing(config, source, tmp_path / "out")
+    assert finished == []
+    config.files.nodule_margin_mm += 1.0
+    prepare.prepare(config, tmp_path / "out", source)
+    assert finished == list(PATIENTS)
+
+
+def test_images_are_read_by_the_digested_settings_alone(config, source):
+    task = files.make_plan(config, source).tasks[0]
+    sections = {name: {key: config[name][key] for key in keys} for name, keys in parts.SETTINGS.items()}
+    alone = ml_collections.ConfigDict({"seed": config.seed} | sections)
+    row, found = images.read_patient(images.Task(task.patient, task.headers, None, True, alone))
+    wanted_row, wanted = images.read_patient(task)
+    assert row["kept"] and row == wanted_row
+    np.testing.assert_equal(found, wanted)
+
+
+@pytest.mark.parametrize("folds, told", ((1, "data.folds: 1; expected"), (3, "data.folds: 3 folds of 5 patients")))
+def test_folds_that_cannot_be_are_told_before_the_work(config, source, tmp_path, finished, folds, told):
+    config.data.folds = folds
+    with pytest.raises(InputError, match=told):
+        prepare.prepare(config, tmp_path / "out", source)
+    assert finished == [] and [path.name for path in tmp_path.iterdir()] == ["download"]
+
+
+def test_patients_without_expression_count_for_no_fold(config, source, tmp_path, finished):
+    table = source / "GSE103584_RNAseq.txt"
+    pd.read_csv(table, sep="\t", index_col=0).drop(columns=["P4", "P5"]).to_csv(table, sep="\t")
+    with pytest.raises(InputError, match="2 folds of 3 patients"):
+        prepare.prepare(config, tmp_path / "out", source)
+    assert finished == []
+
+
+def test_a_second_run_on_the_same_folder_is_told(config, source, tmp_path, monkeypatch):
+    second, finish = [], parts.finish_job
+
+    def run_again(job):
+        with pytest.raises(InputError, match=f"out: being made by another process \\(process {os.getpid()} on "):
+            prepare.prepare(config, tmp_path / "out", source)
+        second.append(job.task.patient)
+        finish(job)
+
+    monkeypatch.setattr(parts, "finish_job", run_again)
+    prepare.prepare(config, tmp_path / "out", source)
+    assert second == list(PATIENTS) and len(cohorts.load_cohort(tmp_path / "out").patients) == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["download", "out"]
+
+
+def test_a_dead_process_holds_nothing_and_its_folder_is_removed(config, source, tmp_path, finished):
+    partial = tmp_path / ".out-partial"
+    partial.mkdir()
+    (partial / "lock").write_text("process 1 on this machine")
+    prepare.prepare(config, tmp_path / "out", source)
+    assert finished == list(PATIENTS) and not partial.exists()
+    partial.mkdir()
+    (partial / "lock").write_text("process 1 on this machine")
+    prepare.prepare(config, tmp_path / "out", source)
+    assert finished == list(PATIENTS) and not partial.exists()
+
+
+def test_a_cohort_that_landed_meanwhile_is_kept(config, source, tmp_path, finished, monkeypatch):
+    check = prepare._check
+
+    def land(*given):
+        check(*given)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "split.json").write_text("{}")
+
+    monkeypatch.setattr(prepare, "_check", land)
+    with pytest.raises(InputError, match="not an empty folder"):
+        prepare.prepare(config, tmp_path / "out", source)
+    assert finished == [] and (tmp_path / "out" / "split.json").read_text() == "{}"
+
+
+def test_no_path_of_the_machine_is_written(make_config, tmp_path):
+    private = tmp_path / "Jane_Doe"
+    private.mkdir()
+    (private / "sets.gmt").write_text("SET\tabout\tA\tB\n")
+    config = make_config()
+    config.genes.gene_sets = str(private / "sets.gmt")
+    prepare.prepare(config, tmp_path / "out")
+    written = (tmp_path / "out" / "config.json").read_text()
+    digest = hashlib.sha256((private / "sets.gmt").read_bytes()).hexdigest()
+    assert json.loads(written)["config"]["genes"]["gene_sets"] == f"sets.gmt sha256:{digest}"
+    assert "Jane_Doe" not in written and config.genes.gene_sets == str(private / "sets.gmt")
+    prepare.prepare(config, tmp_path / "out")
+    (private / "sets.gmt").write_text("SET\tabout\tA\tC\n")
+    with pytest.raises(InputError, match="other settings"):
+        prepare.prepare(config, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "written, kept", (("tables/m.csv", True), ("../Jane/m.csv", False), ("/home/Jane/m.csv", False))
+)
+def test_a_manifest_outside_of_the_source_is_told_by_its_name(config, tmp_path, written, kept):
+    config.files.manifest = written
+    told = prepare._describe_settings(config, tmp_path)["config"]["files"]["manifest"]
+    assert told == written if kept else told.startswith("m.csv sha256:") and "Jane" not in told

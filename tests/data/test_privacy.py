@@ -27,12 +27,17 @@ TABLE_SECRETS = {
     "Date of Death": "9/14/1996", "Comments": "ZQTABLECOMMENT", "Postcode": "ZQ90210", "Physician": "ZQDOCTOR",
 }  # fmt: skip
 CELL_SECRETS = {"Age at Histological Diagnosis": "5/6/1951", "Histology ": "seen 1994-10-11", "Gender": "ZQSEXCELL"}
+# Of P3 and P4, in fields that are read; the segment is one of two and the one wanted.
+HISTOLOGY_SECRET, SEGMENT_SECRET = "Jane ZQDOE MRN 12345", "Neoplasm ZQSEG^JANE"
+READ_SECRETS = {"ConvolutionKernel": "ZQKERNEL^JANE", "Manufacturer": "MRN ZQ12345678"}
+DATED_KERNEL = "ZQ 1950-03-04"
 AIM_SECRETS = ("ZQAIMNAME", "19510405", "ZQAIMCOMMENT", "1994-12-13", "ZQREADER", "1.2.826.0.1.777", "ZQCALCULATION")
 AIM = """<ImageAnnotation aimVersion="3.0"{} comment="ZQAIMCOMMENT" dateTime="1994-12-13T10:00:00" name="ZQAIMNAME"
  uniqueIdentifier="1.2.826.0.1.777"><user><User loginName="ZQREADER"/></user>
 <Calculation description="ZQCALCULATION"/>
 <ImagingObservationCharacteristic codeMeaning="partially solid" label="Nodule Attenuation" comment="ZQAIMCOMMENT"/>
 <ImagingObservationCharacteristic codeMeaning="ZQAIMNAME^X" label="Nodule Shape"/>
+<ImagingObservationCharacteristic codeMeaning="Jane ZQAIMNAME" label="Nodule Calcification"/>
 <Person birthDate="19510405" id="{}" name="ZQAIMNAME"/></ImageAnnotation>"""
 PATIENTS, UNDRAWN, DAMAGED = ("P1", "P2", "P3", "P4", "P5", "P6"), "P5", "P6"
 FOLDER, FILE, CELL = "ZQFOLDER_DOE_07-09-1993", "ZQFILE-1993-07-10", "ZQEXPRESSIONCELL"
@@ -44,7 +49,7 @@ def write_images(folder, study):
     uids = set()
     for patient in PATIENTS:
         place = folder / FOLDER / patient
-        datasets = study.write_ct(place / FILE, patient, volume, **HEADER_SECRETS)
+        datasets = study.write_ct(place / FILE, patient, volume, **HEADER_SECRETS, **read_secrets(patient))
         for dataset in datasets:
             uids |= {dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID}
             uids.add(dataset.FrameOfReferenceUID)
@@ -57,8 +62,16 @@ def write_images(folder, study):
     return {str(uid) for uid in uids}
 
 
+def read_secrets(patient):
+    return {"P3": READ_SECRETS, "P4": {"ConvolutionKernel": DATED_KERNEL}}.get(patient, {})
+
+
 def write_segmentation(path, datasets, mask, study):
-    study.write_seg(path, datasets, [mask])
+    labelled = datasets[0].PatientID == "P3"
+    if labelled:
+        study.write_seg(path, datasets, [mask, mask], labels=[SEGMENT_SECRET, "Body"])
+    else:
+        study.write_seg(path, datasets, [mask])
     dataset = pydicom.dcmread(path)
     for tag, value in (HEADER_SECRETS | SEG_SECRETS).items():
         setattr(dataset, tag, value)
@@ -74,6 +87,7 @@ def write_tables(folder):
     clinical["Age at Histological Diagnosis"] = "67"
     for column, secret in CELL_SECRETS.items():
         clinical.loc[1, column] = secret  # P2: in a column that is read.
+    clinical.loc[2, "Histology "] = HISTOLOGY_SECRET
     clinical.to_csv(folder / f"{FILE}_DATA_LABELS_1.csv", index=False)
     (folder / FOLDER / f"{FILE}.xml").write_text(AIM.format("", "P1"))
     (folder / FOLDER / f"{FILE}b.xml").write_text(AIM.format(' aimVersion="3.0"', "P2"))
@@ -110,6 +124,7 @@ def holding(text, files):
 def test_nothing_identifying_reaches_the_cohort(tmp_path, study, files_config):
     source, cohort, uids = prepare_cohort(tmp_path, study, files_config)
     secrets = {*HEADER_SECRETS.values(), *SEG_SECRETS.values(), *TABLE_SECRETS.values(), *CELL_SECRETS.values()}
+    secrets |= {*READ_SECRETS.values(), DATED_KERNEL, HISTOLOGY_SECRET, SEGMENT_SECRET}
     secrets |= {*AIM_SECRETS, FOLDER, FILE, CELL, *uids}
     before, after = contents(source), contents(cohort)
     assert len(uids) > 50 and [secret for secret in secrets if not holding(secret, before)] == []
@@ -120,6 +135,8 @@ def test_nothing_identifying_reaches_the_cohort(tmp_path, study, files_config):
 def check_that_the_search_sees(cohort, found):
     """What may be in the cohort is found by the same search: ids and covariates, in records, JSON and HTML."""
     rows = {row["patient"]: row for row in json.loads((cohort / "qc.json").read_text())["patients"]}
+    told = {patient: " ".join(rows[patient]["warnings"]) for patient in ("P3", "P4")}
+    assert all("kernel of" in sentence for sentence in told.values()) and "segment 1 used of" in told["P3"]
     assert {patient for patient in PATIENTS if not rows[patient]["kept"]} == {UNDRAWN, DAMAGED}
     records = {name for name in found if "array_record" in name}
     assert records & set(holding("Adenocarcinoma", found)) and records & set(holding("P2", found))

@@ -163,6 +163,35 @@ def test_a_header_may_not_name_another_file(tmp_path, study, files_config):
         volumes.read_pair(entry, files_config)
 
 
+@pytest.mark.parametrize("field", ("data file", "datafile", "DataFile", "DATA FILE", " Data file"))
+@pytest.mark.parametrize("line_end", (b"\n", b"\r\n"))
+def test_another_file_is_found_behind_a_long_header(tmp_path, study, files_config, field, line_end):
+    entry, volume, _ = write_pair(tmp_path, study, ".nrrd")
+    (tmp_path / "outside.raw").write_bytes(volume.tobytes())
+    header = entry.image.read_bytes().partition(b"\n\n")[0].replace(b"encoding: gzip", b"encoding: raw")
+    header += b"\n" + b"# remark\n" * 10000 + f"{field}: outside.raw\n".encode()
+    entry.image.write_bytes(header.replace(b"\n", line_end))
+    with pytest.raises(InputError, match="^image: a NRRD header that names another file"):
+        volumes.read_pair(entry, files_config)
+
+
+def test_a_header_that_does_not_end_is_refused(tmp_path, study, files_config):
+    entry, volume, _ = write_pair(tmp_path, study, ".nrrd")
+    (tmp_path / "outside.raw").write_bytes(volume.tobytes())
+    header = entry.image.read_bytes().partition(b"\n\n")[0].replace(b"encoding: gzip", b"encoding: raw")
+    remarks = b"\n" + b"# remark\n" * (volumes.MAX_HEADER_BYTES // 9)
+    entry.image.write_bytes(header + remarks + b"data file: outside.raw\n")
+    with pytest.raises(InputError, match="^image: no blank line in its first 1048576 bytes"):
+        volumes.read_pair(entry, files_config)
+
+
+def test_a_long_header_is_read(tmp_path, study, files_config):
+    entry, volume, _ = write_pair(tmp_path, study, ".nrrd")
+    header, _, voxels = entry.image.read_bytes().partition(b"\n\n")
+    entry.image.write_bytes(header + b"\n" + b"# remark\n" * 10000 + b"\n" + voxels)
+    assert np.array_equal(volumes.read_pair(entry, files_config)[0].volume_hu, volume)
+
+
 @pytest.mark.parametrize("ending", (".nii", ".nii.gz"))
 def test_claims_are_checked_before_memory_is_taken(tmp_path, study, files_config, ending):
     entry, _, _ = write_pair(tmp_path, study, ending)

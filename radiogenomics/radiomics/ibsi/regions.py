@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from radiogenomics.errors import InputError
-from radiogenomics.radiomics.ibsi.settings import LINEAR, FixedBinNumber
+from radiogenomics.radiomics.ibsi.settings import LINEAR, MOST_LEVELS, FixedBinNumber
 
 AXES = (1, 2, 3)  # of a region
 
@@ -48,8 +48,6 @@ def prepare_regions(images_hu, masks, spacing_mm, settings):
 def _resample(image, mask, spacing_mm, settings):
     """Image and mask on a grid of the new spacing whose centre is the old grid's, as the manual aligns them."""
     new = np.broadcast_to(np.asarray(settings.resample_mm, float), (3,)).copy()
-    if not (np.isfinite(new).all() and (new > 0).all()):
-        raise InputError(f"resample_mm is {settings.resample_mm}, expected positive numbers of millimetres.")
     old, shape = np.asarray(spacing_mm, float), np.array(image.shape[1:])
     if shape[0] == 1:
         new[0] = old[0]  # a patch stays one slice
@@ -89,7 +87,7 @@ def _discretise(image, mask, bins):
         first = lowest if bins.lowest is None else bins.lowest
         step = np.floor((image - first) / bins.width)
         most = np.inf if bins.highest is None else np.ceil((bins.highest - first) / bins.width)
-    return np.where(mask, np.clip(step + 1.0, 1.0, most), 0.0).astype(np.int32)
+    return _limited(np.where(mask, np.clip(step + 1.0, 1.0, most), 0.0))
 
 
 def _extremes(image, mask):
@@ -105,4 +103,13 @@ def _given_levels(image, mask):
     wrong = inside[(inside != np.rint(inside)) | (inside < 1)]
     if wrong.size:
         raise InputError(f"image_hu is {wrong[0]:g} in the mask, expected grey levels (1, 2, ...) with bins=None.")
-    return np.where(mask, image, 0.0).astype(np.int32)
+    return _limited(np.where(mask, image, 0.0))
+
+
+def _limited(levels):
+    """Levels as int32; InputError for more of them than a matrix can have."""
+    if levels.size and levels.max() > MOST_LEVELS:
+        raise InputError(
+            f"bins: {levels.max():.4g} grey levels, expected at most {MOST_LEVELS}: wider bins, a narrower range_hu."
+        )
+    return levels.astype(np.int32)

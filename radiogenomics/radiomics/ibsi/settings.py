@@ -16,6 +16,7 @@ AGGREGATION_CODES = {  # of the texture matrices, in the words of the reference 
     "3D, averaged": "ITBB",
     "3D, merged": "IAZD",
 }
+MOST_LEVELS = 5000  # a matrix has their square
 DEFAULT_AGGREGATION = {2: "2D, slice-merged", 3: "3D, merged"}
 
 
@@ -68,19 +69,39 @@ def check_settings(settings):
     bins = settings.bins
     if bins is not None and not isinstance(bins, FixedBinSize | FixedBinNumber):
         raise InputError(f"bins is {bins!r}, expected FixedBinSize, FixedBinNumber or None (grey levels as they are).")
-    if isinstance(bins, FixedBinSize) and not bins.width > 0:
-        raise InputError(f"bins: width is {bins.width}, expected a positive number of HU.")
-    if isinstance(bins, FixedBinSize) and bins.highest is not None and not (bins.lowest or 0.0) < bins.highest:
-        raise InputError(f"bins: highest is {bins.highest}, expected more than lowest, {bins.lowest}.")
-    if isinstance(bins, FixedBinNumber) and not bins.number >= 1:
-        raise InputError(f"bins: number is {bins.number}, expected at least 1.")
+    if isinstance(bins, FixedBinSize):
+        _check_bin_size(bins)
+    if isinstance(bins, FixedBinNumber) and not (bins.number == int(bins.number) and 1 <= bins.number <= MOST_LEVELS):
+        raise InputError(f"bins: number is {bins.number}, expected a whole number from 1 to {MOST_LEVELS}.")
     if settings.aggregation is not None and settings.aggregation not in AGGREGATION_CODES:
         raise InputError(f"aggregation is '{settings.aggregation}', expected one of {list(AGGREGATION_CODES)}.")
     if settings.spline_order not in (LINEAR, CUBIC):
         raise InputError(f"spline_order is {settings.spline_order}, expected 1 (linear) or 3 (cubic).")
-    if settings.range_hu is not None and not (
-        np.shape(settings.range_hu) == (2,) and settings.range_hu[0] < settings.range_hu[1]
-    ):
+    if settings.range_hu is not None and not _is_range(settings.range_hu):
         raise InputError(f"range_hu is {settings.range_hu}, expected (lowest, highest).")
+    if settings.resample_mm is not None and not _are_edges(settings.resample_mm):
+        raise InputError(f"resample_mm is {settings.resample_mm}, expected a positive number of mm, or (z, y, x).")
     if settings.outlier_sd is not None and not settings.outlier_sd > 0:
         raise InputError(f"outlier_sd is {settings.outlier_sd}, expected a positive number of standard deviations.")
+
+
+def _check_bin_size(bins):
+    if not (np.isfinite(bins.width) and bins.width > 0):
+        raise InputError(f"bins: width is {bins.width}, expected a positive number of HU.")
+    for name, end in (("lowest", bins.lowest), ("highest", bins.highest)):
+        if end is not None and not np.isfinite(end):
+            raise InputError(f"bins: {name} is {end}, expected a finite number of HU, or None.")
+    if None not in (bins.lowest, bins.highest) and not bins.lowest < bins.highest:
+        raise InputError(f"bins: highest is {bins.highest}, expected more than lowest, {bins.lowest}.")
+
+
+def _is_range(ends):
+    values = np.asarray(ends)
+    return values.shape == (2,) and values.dtype.kind in "iuf" and bool(values[0] < values[1])
+
+
+def _are_edges(spacing_mm):
+    values = np.asarray(spacing_mm)
+    if values.shape not in ((), (3,)) or values.dtype.kind not in "iuf":
+        return False
+    return bool((np.isfinite(values) & (values > 0)).all())

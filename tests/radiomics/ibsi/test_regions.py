@@ -98,6 +98,12 @@ def test_what_is_given_as_grey_levels_must_be_grey_levels():
         ({"spline_order": 2}, "spline_order is 2"),
         ({"range_hu": (400.0, -1000.0)}, "range_hu is"),
         ({"range_hu": (400.0,)}, "range_hu is"),
+        ({"range_hu": ("a", "b")}, "range_hu is"),
+        ({"resample_mm": 0.0}, "resample_mm is 0.0"),
+        ({"resample_mm": (1.0, 2.0)}, "resample_mm is"),
+        ({"resample_mm": "x"}, "resample_mm is x"),
+        ({"bins": FixedBinSize(25.0, np.nan)}, "lowest is nan"),
+        ({"bins": FixedBinNumber(2.5)}, "number is 2.5"),
         ({"outlier_sd": -3.0}, "outlier_sd is -3.0"),
     ],
 )
@@ -107,6 +113,8 @@ def test_settings_that_cannot_be_meant_are_refused(change, message):
     check_settings(Settings())
 
 
-def test_a_resampling_that_cannot_be_meant_is_refused():
-    with pytest.raises(InputError, match="resample_mm is 0.0"):
-        prepare_regions(*line([1.0, 2.0]), ONE_MM, Settings(resample_mm=0.0))
+def test_more_grey_levels_than_a_matrix_can_have_are_refused():
+    for image, bins in (([1.0, 5001.0], None), ([0.0, 1e12], FixedBinSize()), ([0.0, 9.0], FixedBinSize(1e-3))):
+        with pytest.raises(InputError, match="grey levels, expected at most 5000"):
+            prepare_regions(*line(image), ONE_MM, Settings(bins=bins))
+    check_settings(Settings(bins=FixedBinSize(25.0, None, -50.0)))
