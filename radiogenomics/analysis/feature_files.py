@@ -9,7 +9,7 @@ from radiogenomics import outputs
 from radiogenomics.analysis import features
 from radiogenomics.data.cohort import load_cohort
 from radiogenomics.errors import InputError
-from radiogenomics.radiomics import describe_feature, feature_names, ibsi
+from radiogenomics.radiomics import LEVELS, describe_feature, feature_names, ibsi
 
 MAPPED = "map"  # the features that maps use, beside the families of the IBSI manual
 
@@ -35,7 +35,10 @@ def write_features(directory, out, families, settings):
     else:
         settings = None
     if MAPPED in families:
-        names = [name for name in feature_names(len(cohort.patch_shape)) if name not in described]
+        mapped = feature_names(len(cohort.patch_shape))
+        names = [name for name in mapped if name not in described]
+        if len(names) < len(mapped) and settings.bins != LEVELS:
+            logging.warning("glcm_*: with the bins given, other than those of maps (%s)", LEVELS)
         values, reasons = features.real_patches(cohort, names)
         tables.insert(0, features.patient_means(cohort, values, names))
         described = {name: vars(describe_feature(name)) for name in names} | described

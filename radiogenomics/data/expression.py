@@ -221,7 +221,7 @@ def ceiling(values):
 def _holds_counts(values, medians):
     """Whether a table [patients, genes] holds read counts; `medians` [genes] of the detected values."""
     detected = values[values > 0]
-    if len(detected) and (detected % 1 == 0).all():
+    if len(detected) and (detected == np.floor(detected)).all():
         return True
     # Genes whose median is an artefact must not make FPKM look like counts; counts reach the sum without them.
     sound = medians <= ABSURD_TOTAL

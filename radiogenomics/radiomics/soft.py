@@ -8,6 +8,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics.names import resolve
@@ -23,10 +24,13 @@ FUNCTIONS = SHAPE | INTENSITY | MARGIN | TEXTURE
 def soft_features(image_hu, mask, spacing_mm, names):
     """The features `names` of one patch, [F] float32, differentiable in the image and the mask.
 
-    `image_hu` [*S] in HU and `mask` [*S] in 0..1, 2-D or 3-D; `spacing_mm` is the voxel edge along every axis.
-    Definitions: `names.FEATURES`. Pure, and safe under jit, vmap and grad.
-    Raises InputError for an unknown feature or a mask that differs in shape from the image.
+    `image_hu` [*S] in HU and `mask` [*S] in 0..1, 2-D or 3-D; `spacing_mm` is the voxel edge, one number for all axes.
+    Definitions: `names.FEATURES`. Pure, and safe under jit, vmap and grad. At a mask of exactly 0 and 1 the gradient by
+    the mask is zero for most features: only a soft edge can move. An empty mask has finite values without meaning.
+    Raises InputError for an unknown feature, a spacing an axis, or a mask that differs in shape from the image.
     """
+    if np.ndim(spacing_mm):
+        raise InputError(f"spacing_mm has shape {np.shape(spacing_mm)}, expected one number for all axes.")
     image, mask = jnp.asarray(image_hu, float), jnp.asarray(mask, float)
     if image.shape != mask.shape:
         raise InputError(f"mask has shape {mask.shape}, expected that of image_hu, {image.shape}.")

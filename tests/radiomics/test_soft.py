@@ -164,5 +164,7 @@ def test_patches_of_a_batch_are_independent_and_compile_once(nodules):
 def test_bad_input_is_refused():
     with pytest.raises(InputError, match="'elongation'"):
         soft_features(np.zeros((8, 8)), np.zeros((8, 8)), 1.0, ["elongatoin"])
+    with pytest.raises(InputError, match="spacing_mm has shape .2,., expected one number"):
+        soft_features(np.zeros((8, 8)), np.zeros((8, 8)), (1.0, 1.0), ["elongation"])
     with pytest.raises(InputError, match="mask has shape"):
         batch_soft_features(np.zeros((2, 8, 8)), np.zeros((2, 8, 7)), 1.0, NAMES)
