@@ -47,7 +47,7 @@ def write_features(directory, out, families, settings):
     with outputs.new_file(out) as aside:
         table.to_csv(aside, float_format="%.6g")
     outputs.write_json(out.with_suffix(".json"), _describe(cohort, settings, described, undefined))
-    logging.info("%s: %d patients x %d features", out, *table.shape)
+    logging.info("%s: %d patients x %d features, %d cells undefined", out, *table.shape, table.isna().sum().sum())
 
 
 def _describe(cohort, settings, described, undefined):

@@ -155,6 +155,9 @@ def _prepare_files(config, out, partial, source, wanted, workers, options):
         cohort_beam.finish_jobs(todo, options)
     results |= {job.path: parts.load_part(job.path) for job in todo}
     collected = files.assemble(plan, [results[job.path] for job in jobs], config)
+    for row in collected.qc:
+        if not row["kept"]:  # told here too: the quality report is not written where too few are left for the folds
+            logging.warning("%s left out: %s", row["patient"], row["reason"])
     paths = {job.task.patient: job.path for job in jobs}
     pipeline = None if options is None else cohort_beam.Pipeline(options, paths)
     # Written inside the partial folder, so that a run killed while writing leaves its litter there.
