@@ -20,7 +20,7 @@ FAMILIES = flags.DEFINE_list(
     [feature_files.MAPPED],
     f"'{feature_files.MAPPED}' (the features that maps use) and IBSI families: {', '.join(ibsi.FAMILIES)}.",
 )
-AGGREGATION = flags.DEFINE_string("aggregation", None, f"Of texture matrices: {'; '.join(ibsi.AGGREGATION_CODES)}.")
+AGGREGATION = flags.DEFINE_string("aggregation", None, f"Of texture matrices: {'; '.join(ibsi.AGGREGATIONS)}.")
 BIN_WIDTH = flags.DEFINE_float("bin_width_hu", None, f"Grey levels of this many HU; by default {LEVELS.width:g}.")
 BIN_NUMBER = flags.DEFINE_integer("bin_number", None, "This many grey levels between each nodule's extremes instead.")
 RANGE = flags.DEFINE_list("range_hu", None, "Lowest and highest HU of the voxels kept for all but shape.")

@@ -101,7 +101,7 @@ def _measure(folder):
     arrays = SimpleITK.GetArrayFromImage(image), SimpleITK.GetArrayFromImage(mask)
     tables = [
         ibsi.extract(*arrays, image.GetSpacing()[::-1], families=tuple(ibsi.FAMILIES), aggregation=name, bins=None)
-        for name in ibsi.AGGREGATION_CODES
+        for name in ibsi.AGGREGATIONS
     ]
     measured = pd.concat(tables).reset_index().drop_duplicates(["feature", "aggregation"])
     measured["occurrence"] = measured.groupby(["code", "aggregation"]).cumcount()

@@ -6,7 +6,6 @@ Rivals compute the same families (first-order, shape, GLCM, GLRLM, GLSZM, NGTDM;
 import importlib
 import importlib.metadata
 import logging
-import time
 import tracemalloc
 
 import jax
@@ -16,6 +15,7 @@ import SimpleITK
 import threadpoolctl
 from scipy import ndimage
 
+from radiogenomics.benchmark.timing import time_calls
 from radiogenomics.radiomics import batch_soft_features, feature_names, ibsi
 
 SETTINGS = ibsi.Settings(bins=ibsi.FixedBinSize(25.0))
@@ -147,9 +147,4 @@ def _time_soft(images, masks):
 
 def _seconds(function, argument):
     """The faster of two calls: whatever else the machine does only adds."""
-    times = []
-    for _ in range(2):
-        began = time.perf_counter()
-        function(argument)
-        times.append(time.perf_counter() - began)
-    return min(times)
+    return min(time_calls(function, argument, repeats=2))

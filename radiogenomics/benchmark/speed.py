@@ -10,6 +10,7 @@ import pandas as pd
 from radiogenomics import outputs, provenance
 from radiogenomics.analysis import jacobian
 from radiogenomics.benchmark import feature_speed
+from radiogenomics.benchmark.timing import time_calls
 from radiogenomics.models.generator import make_generator
 from radiogenomics.train import sharding, steps
 from radiogenomics.train.state import create_state, make_players
@@ -125,10 +126,9 @@ def time_training(config):
 
 def _seconds(function, *arguments):
     """Median seconds of a compiled function."""
-    jax.block_until_ready(function(*arguments))
-    times = []
-    for _ in range(REPEATS):
-        began = time.monotonic()
+
+    def call():
         jax.block_until_ready(function(*arguments))
-        times.append(time.monotonic() - began)
-    return float(np.median(times))
+
+    call()
+    return float(np.median(time_calls(call, repeats=REPEATS)))

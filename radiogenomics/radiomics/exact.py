@@ -12,7 +12,7 @@ from radiogenomics.radiomics.exact_region import crop_region
 from radiogenomics.radiomics.exact_shape import SHAPE
 from radiogenomics.radiomics.exact_texture import TEXTURE
 from radiogenomics.radiomics.names import resolve
-from radiogenomics.radiomics.patch import check_patch, check_spacing
+from radiogenomics.radiomics.patch import check_batch, check_patch, check_spacing
 
 FUNCTIONS = SHAPE | INTENSITY | MARGIN | TEXTURE
 NEED_TWO_VOXELS = (
@@ -48,11 +48,7 @@ def exact_table(images_hu, masks, spacing_mm, names, ids):
     or non-binary mask, non-finite HU) is a row of NaN. Raises InputError for shapes that differ, a spacing that is not
     positive, an unknown feature, or a number of ids other than N.
     """
-    images, masks = np.asarray(images_hu), np.asarray(masks)
-    if images.shape != masks.shape or len(ids) != len(images):
-        raise InputError(
-            f"images_hu {images.shape}, masks {masks.shape} and ids ({len(ids)}) must agree: [N, *S], [N, *S] and N."
-        )
+    images, masks = check_batch(images_hu, masks, ids)
     names, (spacing_mm,) = resolve(names, images.ndim - 1), check_spacing(spacing_mm, 1)
     values, reasons = np.full((len(images), len(names)), np.nan), []
     for row, (image, mask, patch) in enumerate(zip(images, masks, ids, strict=True)):

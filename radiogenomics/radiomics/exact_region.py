@@ -13,7 +13,8 @@ import numpy as np
 from scipy import ndimage
 from skimage import measure
 
-from radiogenomics.radiomics.ibsi import glcm
+from radiogenomics.radiomics.ibsi import glcm, statistics
+from radiogenomics.radiomics.ibsi.regions import discretise
 from radiogenomics.radiomics.ibsi.settings import FixedBinSize
 
 LEVELS = FixedBinSize(width=50.0, lowest=-1000.0, highest=400.0)  # grey levels of texture
@@ -38,6 +39,11 @@ class Region:
     def attenuation(self):
         """HU [V] of the voxels inside."""
         return self.image[self.inside]
+
+    @functools.cached_property
+    def sample(self):
+        """The attenuation inside as `ibsi.statistics` takes it."""
+        return statistics.Sample(np.sort(self.attenuation)[None], np.array([self.attenuation.size]))
 
     @functools.cached_property
     def interior(self):
@@ -90,10 +96,9 @@ class Region:
     @functools.cached_property
     def cooccurrences(self):
         """GLCM feature -> value, on grey levels of fixed width, directions and slices merged; NaN where undefined."""
-        steps = np.floor((self.image - LEVELS.lowest) / LEVELS.width)
-        levels = np.where(self.inside, np.clip(steps, 0, LEVEL_COUNT - 1) + 1, 0).astype(np.int32)
-        volume = levels.reshape((1,) * (4 - levels.ndim) + levels.shape)
-        values = glcm.measure(volume, np.array([LEVEL_COUNT]), "3D, merged")[0]
+        shape = (1,) * (4 - self.image.ndim) + self.image.shape
+        levels = discretise(self.image.reshape(shape), self.inside.reshape(shape), LEVELS)
+        values = glcm.measure(levels, np.array([LEVEL_COUNT]), "3D, merged")[0]
         return {feature.name: value for feature, value in zip(glcm.FEATURES, values, strict=True)}
 
     def ellipse_radius(self, points):

@@ -29,6 +29,16 @@ def check_patch(image_hu, mask):
     return image, inside
 
 
+def check_batch(images_hu, masks, ids):
+    """Images and masks [N, *S] as arrays; InputError unless they and the ids [N] agree."""
+    images, masks = np.asarray(images_hu), np.asarray(masks)
+    if images.shape != masks.shape or len(ids) != len(images):
+        raise InputError(
+            f"images_hu {images.shape}, masks {masks.shape} and ids ({len(ids)}) must agree: [N, *S], [N, *S] and N."
+        )
+    return images, masks
+
+
 def check_spacing(spacing_mm, ndim):
     """The voxel edges in mm, one an axis, as a tuple; InputError unless positive and 1 or `ndim` of them."""
     spacing = np.asarray(spacing_mm)

@@ -5,11 +5,12 @@
 A feature is a function whose docstring is its definition; every family is a module with its features in `FEATURES`.
 """
 
-from radiogenomics.radiomics.ibsi.settings import AGGREGATION_CODES, CORE, FixedBinNumber, FixedBinSize, Settings
+from radiogenomics.radiomics.ibsi.aggregation import AGGREGATIONS
+from radiogenomics.radiomics.ibsi.settings import CORE, FixedBinNumber, FixedBinSize, Settings
 from radiogenomics.radiomics.ibsi.table import FAMILIES, describe_features, extract, extract_table
 
 __all__ = [
-    "AGGREGATION_CODES",
+    "AGGREGATIONS",
     "CORE",
     "FAMILIES",
     "FixedBinNumber",

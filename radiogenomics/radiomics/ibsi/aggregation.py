@@ -22,13 +22,13 @@ class Aggregation:
         return directions.DIRECTIONS_2D if self.planar else directions.DIRECTIONS_3D
 
 
-AGGREGATIONS = {
-    "2D, averaged": Aggregation(True, True, True),
-    "2D, slice-merged": Aggregation(True, True, False),
-    "2.5D, direction-merged": Aggregation(True, False, True),
-    "2.5D, merged": Aggregation(True, False, False),
-    "3D, averaged": Aggregation(False, False, True),
-    "3D, merged": Aggregation(False, False, False),
+AGGREGATIONS = {  # in the words of the reference manual
+    "2D, averaged": Aggregation(True, True, True),  # BTW3
+    "2D, slice-merged": Aggregation(True, True, False),  # SUJT
+    "2.5D, direction-merged": Aggregation(True, False, True),  # JJUI
+    "2.5D, merged": Aggregation(True, False, False),  # ZW7Z
+    "3D, averaged": Aggregation(False, False, True),  # ITBB
+    "3D, merged": Aggregation(False, False, False),  # IAZD
 }
 UNDIRECTED = {
     "2D": Aggregation(True, True, False),

@@ -63,14 +63,18 @@ def check(levels, level_count):
         raise InputError(f"levels: found {flat.min()}..{flat.max()}, expected 0..level_count of each region.")
 
 
+def bounding_box(inside):
+    """Slices of the smallest box of `inside` [Z, Y, X] (bool, not empty) that holds all of it."""
+    plane = inside.any(0)
+    lines = (inside.reshape(len(inside), -1).any(1), plane.any(1), plane.any(0))
+    ends = [np.flatnonzero(line)[[0, -1]] for line in lines]
+    return tuple(slice(int(first), int(last) + 1) for first, last in ends)
+
+
 def find_box(inside):
     """Slices (z, y, x) of the bounding box of all regions; `inside` [N, Z, Y, X] is non-zero inside a region."""
     together = inside.max(axis=0, initial=0) > 0
-    box = []
-    for axis in range(3):
-        used = np.flatnonzero(together.any(axis=tuple(k for k in range(3) if k != axis)))
-        box.append(slice(used[0], used[-1] + 1) if used.size else slice(0, 1))
-    return tuple(box)
+    return bounding_box(together) if together.any() else (slice(0, 1),) * 3
 
 
 def pad(values, planar):

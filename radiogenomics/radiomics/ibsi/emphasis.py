@@ -10,6 +10,8 @@ import dataclasses
 
 import numpy as np
 
+from radiogenomics.radiomics.ibsi import aggregation as aggregations
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:
@@ -143,3 +145,13 @@ def energy(table):
 def evaluate(table, features):
     """Values [..., F] of the features, whose functions take a Table."""
     return np.stack([feature.function(table) for feature in features], axis=-1)
+
+
+def measure(items, layout, groups, features, region_count):
+    """Features [N, F] of regions by their items, (part of the groups, level - lowest, size) each [items]; NaN if empty.
+
+    For families without directions, whose every part has one matrix.
+    """
+    counts, sizes = tabulate(*items, len(groups.owner), layout.depth)
+    table = describe(counts, layout.levels, sizes, groups.voxels)
+    return aggregations.average(evaluate(table, features), groups.owner, region_count)

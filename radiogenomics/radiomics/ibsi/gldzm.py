@@ -64,7 +64,5 @@ def measure(levels, mask, level_count, aggregation):
     zones = find_zones(layout, way.planar)
     nearest = np.full(len(zones.sizes), np.iinfo(np.int32).max, np.int32)
     np.minimum.at(nearest, zones.of_voxel, distances)
-    matrix = groups.find(zones.positions)
-    counts, sizes = emphasis.tabulate(matrix, zones.levels, nearest, len(groups.owner), layout.depth)
-    table = emphasis.describe(counts, layout.levels, sizes, groups.voxels)
-    return aggregations.average(emphasis.evaluate(table, FEATURES), groups.owner, len(levels))
+    items = groups.find(zones.positions), zones.levels, nearest
+    return emphasis.measure(items, layout, groups, FEATURES, len(levels))

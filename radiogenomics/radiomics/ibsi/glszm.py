@@ -64,7 +64,5 @@ def measure(levels, level_count, aggregation):
     layout = directions.lay_out(levels, level_count, way.planar)
     groups = directions.group(layout, way.by_slice)
     zones = find_zones(layout, way.planar)
-    matrix = groups.find(zones.positions)
-    counts, sizes = emphasis.tabulate(matrix, zones.levels, zones.sizes, len(groups.owner), layout.depth)
-    table = emphasis.describe(counts, layout.levels, sizes, groups.voxels)
-    return aggregations.average(emphasis.evaluate(table, FEATURES), groups.owner, len(levels))
+    items = groups.find(zones.positions), zones.levels, zones.sizes
+    return emphasis.measure(items, layout, groups, FEATURES, len(levels))

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import fft
 
 from radiogenomics.radiomics.ibsi.definition import Feature
-from radiogenomics.radiomics.ibsi.morphology import bounding_box
+from radiogenomics.radiomics.ibsi.directions import bounding_box
 
 RADIUS_MM = 6.2
 ROUNDING = 1e-9  # what a product or quotient of decimal fractions is off by

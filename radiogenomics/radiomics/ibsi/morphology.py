@@ -15,11 +15,10 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 from skimage.measure import marching_cubes
 
+from radiogenomics.radiomics.ibsi import directions
 from radiogenomics.radiomics.ibsi.definition import Feature
 
 SERIES_DEGREE = 20  # of the ellipsoid's surface, as the manual has it
-DIRECTIONS = np.array([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, -1, 0), (1, 0, 1), (1, 0, -1), (0, 1, 1),
-                       (0, 1, -1), (1, 1, 1), (1, 1, -1), (1, -1, 1), (1, -1, -1)])  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,19 +81,11 @@ def measure(image, mask, intensity_mask, spacing_mm):
     values = np.full((len(image), len(FEATURES)), np.nan)
     for row, inside in enumerate(mask):
         if inside.any():
-            box = bounding_box(inside)
+            box = directions.bounding_box(inside)
             region = Region(image[row][box].astype(np.float64), inside[box], intensity_mask[row][box], spacing_mm)
             with np.errstate(invalid="ignore", divide="ignore"):
                 values[row] = [each.function(region) for each in FEATURES]
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def bounding_box(inside):
-    """Slices of the smallest box of `inside` [Z, Y, X] (bool, not empty) that holds all of it."""
-    plane = inside.any(0)
-    lines = (inside.reshape(len(inside), -1).any(1), plane.any(1), plane.any(0))
-    ends = [np.flatnonzero(line)[[0, -1]] for line in lines]
-    return tuple(slice(int(first), int(last) + 1) for first, last in ends)
 
 
 def volume_mesh(region):
@@ -288,7 +279,7 @@ def _find_corners(mask, spacing_mm):
     """
     padded = np.pad(mask, 1)
     corners = mask.copy()
-    for step in DIRECTIONS:
+    for step in np.array(directions.DIRECTIONS_3D):
         corners &= ~(_shift(padded, step) & _shift(padded, -step))
     voxels = np.argwhere(corners)
     steps = np.concatenate([np.eye(3, dtype=int), -np.eye(3, dtype=int)])

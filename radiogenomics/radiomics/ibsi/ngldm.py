@@ -50,7 +50,5 @@ def measure(levels, level_count, aggregation):
     layout = directions.lay_out(levels, level_count, way.planar)
     groups = directions.group(layout, way.by_slice)
     dependences = count_dependences(layout, [directions.step(layout, direction) for direction in way.directions])
-    matrix = groups.of_voxels()
-    counts, sizes = emphasis.tabulate(matrix, layout.values, dependences, len(groups.owner), layout.depth)
-    table = emphasis.describe(counts, layout.levels, sizes, groups.voxels)
-    return aggregations.average(emphasis.evaluate(table, FEATURES), groups.owner, len(levels))
+    items = groups.of_voxels(), layout.values, dependences
+    return emphasis.measure(items, layout, groups, FEATURES, len(levels))

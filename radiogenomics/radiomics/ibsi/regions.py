@@ -41,7 +41,7 @@ def prepare_regions(images_hu, masks, spacing_mm, settings):
     if settings.resample_mm is not None:
         image, mask, spacing_mm = _resample(image, mask, spacing_mm, settings)
     intensity_mask = _resegment(image, mask, settings)
-    levels = _discretise(image, intensity_mask, settings.bins)
+    levels = discretise(image, intensity_mask, settings.bins)
     return Regions(image, mask, intensity_mask, levels, levels.max(axis=AXES, initial=0), tuple(spacing_mm))
 
 
@@ -75,7 +75,11 @@ def _resegment(image, mask, settings):
     return kept
 
 
-def _discretise(image, mask, bins):
+def discretise(image, mask, bins):
+    """Grey levels int32 of images [N, Z, Y, X] in HU: from 1 where `mask` (bool) holds, 0 elsewhere.
+
+    `bins` as in `Settings`. Raises InputError for more levels than a matrix can have, or no levels with `bins=None`.
+    """
     if bins is None:
         return _given_levels(image, mask)
     lowest, highest = _extremes(image, mask)

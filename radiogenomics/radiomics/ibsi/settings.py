@@ -5,17 +5,10 @@ import dataclasses
 import numpy as np
 
 from radiogenomics.errors import InputError
+from radiogenomics.radiomics.ibsi.aggregation import AGGREGATIONS
 
 CORE = ("morphology", "statistics", "glcm", "glrlm", "glszm", "ngtdm")
 LINEAR, CUBIC = 1, 3  # orders of the interpolating spline
-AGGREGATION_CODES = {  # of the texture matrices, in the words of the reference manual
-    "2D, averaged": "BTW3",
-    "2D, slice-merged": "SUJT",
-    "2.5D, direction-merged": "JJUI",
-    "2.5D, merged": "ZW7Z",
-    "3D, averaged": "ITBB",
-    "3D, merged": "IAZD",
-}
 MOST_LEVELS = 5000  # a matrix has their square
 DEFAULT_AGGREGATION = {2: "2D, slice-merged", 3: "3D, merged"}
 
@@ -46,8 +39,8 @@ class Settings:
 
     Attributes:
       families: names among `table.FAMILIES`.
-      aggregation: one of `AGGREGATION_CODES`; None merges all matrices of a patch ("2D, slice-merged") or of a volume
-        ("3D, merged"). Families without directions use what stands before the comma.
+      aggregation: one of `aggregation.AGGREGATIONS`; None merges all matrices of a patch ("2D, slice-merged") or of a
+        volume ("3D, merged"). Families without directions use what stands before the comma.
       bins: discretisation, or None where the image holds grey levels (whole numbers from 1) already.
       resample_mm: new voxel edge in mm (2VYT), one number or (z, y, x); the mask is interpolated linearly, cut at 0.5.
       spline_order: 1 (linear) or 3 (cubic), for the image.
@@ -73,8 +66,8 @@ def check_settings(settings):
         _check_bin_size(bins)
     if isinstance(bins, FixedBinNumber) and not (bins.number == int(bins.number) and 1 <= bins.number <= MOST_LEVELS):
         raise InputError(f"bins: number is {bins.number}, expected a whole number from 1 to {MOST_LEVELS}.")
-    if settings.aggregation is not None and settings.aggregation not in AGGREGATION_CODES:
-        raise InputError(f"aggregation is '{settings.aggregation}', expected one of {list(AGGREGATION_CODES)}.")
+    if settings.aggregation is not None and settings.aggregation not in AGGREGATIONS:
+        raise InputError(f"aggregation is '{settings.aggregation}', expected one of {list(AGGREGATIONS)}.")
     if settings.spline_order not in (LINEAR, CUBIC):
         raise InputError(f"spline_order is {settings.spline_order}, expected 1 (linear) or 3 (cubic).")
     if settings.range_hu is not None and not _is_range(settings.range_hu):

@@ -21,9 +21,10 @@ from radiogenomics.radiomics.ibsi import (
     statistics,
     volume_histogram,
 )
+from radiogenomics.radiomics.ibsi.aggregation import AGGREGATIONS
 from radiogenomics.radiomics.ibsi.regions import prepare_regions
 from radiogenomics.radiomics.ibsi.settings import DEFAULT_AGGREGATION, Settings, check_settings
-from radiogenomics.radiomics.patch import check_patch, check_spacing
+from radiogenomics.radiomics.patch import check_batch, check_patch, check_spacing
 
 FAMILIES = {
     "morphology": morphology,
@@ -75,11 +76,7 @@ def extract_table(images_hu, masks, spacing_mm, ids, settings):
     measured (empty or non-binary mask, non-finite HU) is a row of NaN.
     Raises InputError for shapes that differ, bad spacing, bad settings, or a number of ids other than N.
     """
-    images, masks = np.asarray(images_hu), np.asarray(masks)
-    if images.shape != masks.shape or len(ids) != len(images):
-        raise InputError(
-            f"images_hu {images.shape}, masks {masks.shape} and ids ({len(ids)}) must agree: [N, *S], [N, *S] and N."
-        )
+    images, masks = check_batch(images_hu, masks, ids)
     ndim = images.ndim - 1
     columns, spacing = describe_features(settings, ndim).index, check_spacing(spacing_mm, ndim)
     good, faults = _check_patches(images, masks)
@@ -159,8 +156,9 @@ def _measure(images, masks, spacing, settings):
         images, masks, spacing = images[:, None], masks[:, None], (1.0, *spacing)
     regions = prepare_regions(images, masks, spacing, settings)
     aggregation = _aggregation(settings, ndim)
-    slices, directions = (1, 13) if aggregation.startswith("3D") else (images.shape[1], 4)
-    cells = len(images) * slices * directions * int(regions.level_count.max()) ** 2
+    way = AGGREGATIONS[aggregation]
+    slices = images.shape[1] if way.planar else 1
+    cells = len(images) * slices * len(way.directions) * int(regions.level_count.max()) ** 2
     values = [
         [_measure_family(family, regions[rows], aggregation, settings, ndim) for family in settings.families]
         for rows in _blocks(np.arange(len(images)), cells // CELLS_AT_ONCE)

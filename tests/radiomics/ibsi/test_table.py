@@ -61,7 +61,7 @@ def test_blocks_do_not_change_values(nodules, monkeypatch):
     np.testing.assert_allclose(blocks, whole, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("aggregation", ibsi.AGGREGATION_CODES)
+@pytest.mark.parametrize("aggregation", ibsi.AGGREGATIONS)
 def test_a_volume_has_every_aggregation(nodules, aggregation):
     images, masks = nodules
     values = ibsi.extract(images, masks, (2.0, 0.8, 0.8), aggregation=aggregation)["value"]
@@ -72,7 +72,7 @@ def test_merging_matters(nodules):
     images, masks = nodules
     contrast = {
         name: ibsi.extract(images, masks, 1.0, families=("glcm",), aggregation=name).loc["glcm_contrast", "value"]
-        for name in ibsi.AGGREGATION_CODES
+        for name in ibsi.AGGREGATIONS
     }
     assert len({round(value, 6) for value in contrast.values()}) == 6
 
