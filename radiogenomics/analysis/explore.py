@@ -81,21 +81,21 @@ def patient_jacobian(run, patient, backgrounds=2, noises=2):
     fold = run.fold_of(row)
     draws = synthesis.make_draws(run, fold, backgrounds, noises)
     by_code, by_component = _factors(
-        run.generator, tuple(run.config.data.window_hu), fold.params, draws, fold.components[row]
+        run.generator, tuple(run.config.data.window_hu), fold.variables, draws, fold.components[row]
     )
     return jacobian.FactoredJacobian(np.asarray(by_code), fold.transform.pull_back(np.asarray(by_component)))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _factors(generator, window_hu, params, draws, component):
+def _factors(generator, window_hu, variables, draws, component):
     """Jacobian factors of the image in HU averaged over the draws: averaging commutes with the derivative."""
 
     def encode(component):
-        return generator.apply({"params": params}, component[None], method="encode")[0]
+        return generator.apply(variables, component[None], method="encode")[0]
 
     def decode(code):
         codes = jnp.broadcast_to(code, (len(draws.noise), len(code)))
-        synthesised = generator.apply({"params": params}, draws.background, codes, draws.noise, method="decode")
+        synthesised = generator.apply(variables, draws.background, codes, draws.noise, method="decode")
         return window.to_hu(synthesised.image[..., 0], window_hu).mean(axis=0)
 
     return jacobian.code_factors(decode, encode, component)

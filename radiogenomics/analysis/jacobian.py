@@ -66,14 +66,14 @@ def code_factors(decode, encode, component, chunk=16):
 
 
 def feature_sensitivity(features):
-    """A compiled function `(params, component [K], draws) -> [F, K]`: d features / d components of one patient.
+    """A compiled function `(variables, component [K], draws) -> [F, K]`: d features / d components of one patient.
 
-    Few features, so one reverse-mode pass each; `features` is `(params, component, draws) -> [F]`.
+    Few features, so one reverse-mode pass each; `features` is `(variables, component, draws) -> [F]`.
     """
 
     @jax.jit
-    def of_patient(params, component, draws):
-        values, pull = jax.vjp(lambda u: features(params, u, draws), component)
+    def of_patient(variables, component, draws):
+        values, pull = jax.vjp(lambda u: features(variables, u, draws), component)
         return jax.vmap(pull)(jnp.eye(len(values)))[0]
 
     return of_patient

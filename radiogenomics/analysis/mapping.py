@@ -98,7 +98,7 @@ def _map_fold(run, fold, rows, weights, columns, gradient, measure):
     """Per-patient quantities of one fold's held-out patients: arrays [patients, F, ...] keyed by what they hold."""
     draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
     # One compiled call a patient: on a CPU a compiled loop over patients is several times slower.
-    by_component = np.stack([gradient(fold.params, fold.components[row], draws) for row in rows])
+    by_component = np.stack([gradient(fold.variables, fold.components[row], draws) for row in rows])
     associated = association.gene_association(by_component, fold)[..., columns]
     along = association.direction_association(by_component, fold, weights)
     effects, image, mask = perturb_metagenes(fold, rows, weights, draws, measure)
@@ -141,7 +141,7 @@ def _measure_in_groups(measure, fold, components, draws):
     """Features, image and mask [n, ...] for components [n, K], a group at a time to bound the memory."""
     components = components.astype(np.float32)
     parts = [
-        measure(fold.params, components[begin : begin + PERTURBED_AT_ONCE], draws)
+        measure(fold.variables, components[begin : begin + PERTURBED_AT_ONCE], draws)
         for begin in range(0, len(components), PERTURBED_AT_ONCE)
     ]
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]

@@ -28,7 +28,7 @@ class Fold:
 
     name: str
     transform: gene_transform.GeneTransform
-    params: dict  # EMA parameters of the generator
+    variables: dict  # of the generator, its parameters averaged over training
     genes: np.ndarray  # [patients, G] standardised by this fold's transform, everybody
     components: np.ndarray  # [patients, K]
     training: np.ndarray  # rows it was trained on
@@ -101,7 +101,7 @@ def _load_fold(cohort, directory, name, template):
     return Fold(
         name=name,
         transform=transform,
-        params=state.ema,
+        variables=state.ema,
         genes=standardised,
         components=components,
         training=folds.training_rows(cohort, name),

@@ -40,27 +40,27 @@ def combine_draws(patches, noise):
 
 def images_of(run, fold, component, draws):
     """One patient's synthesised images [D, *S] in HU and masks [D, *S] in 0..1 for components [K]."""
-    synthesis = _synthesise(run.generator, fold.params, component, draws)
+    synthesis = _synthesise(run.generator, fold.variables, component, draws)
     # To HU on the host, so that untouched background pixels go through the very arithmetic that the background does.
     image_hu = window.to_hu(np.asarray(synthesis.image[..., 0]), run.config.data.window_hu)
     return image_hu, np.asarray(synthesis.mask[..., 0])
 
 
-def synthesise(generator, params, component, draws):
+def synthesise(generator, variables, component, draws):
     """The generator's Synthesis [D, ...] of one patient's components [K] with every draw."""
     components = jnp.broadcast_to(component, (len(draws.noise), len(component)))
-    return generator.apply({"params": params}, draws.background, components, draws.noise)
+    return generator.apply(variables, draws.background, components, draws.noise)
 
 
 _synthesise = jax.jit(synthesise, static_argnums=0)
 
 
 def mean_features(run, names):
-    """A function `(params, component [K], draws) -> [F]`: differentiable features averaged over the draws (5.2)."""
+    """A function `(variables, component [K], draws) -> [F]`: differentiable features averaged over the draws (5.2)."""
     spacing_mm, window_hu = settings.spacing_mm(run.config), tuple(run.config.data.window_hu)
 
-    def features(params, component, draws):
-        synthesis = synthesise(run.generator, params, component, draws)
+    def features(variables, component, draws):
+        synthesis = synthesise(run.generator, variables, component, draws)
         image_hu = window.to_hu(synthesis.image[..., 0], window_hu)
         return batch_soft_features(image_hu, synthesis.mask[..., 0], spacing_mm, names).mean(axis=0)
 
@@ -68,14 +68,14 @@ def mean_features(run, names):
 
 
 def measured_images(run, names):
-    """A compiled function `(params, components [n, K], draws)` -> means over the draws.
+    """A compiled function `(variables, components [n, K], draws)` -> means over the draws.
 
     Returns differentiable features [n, F], image [n, *S] in HU and mask [n, *S].
     """
     spacing_mm, window_hu = settings.spacing_mm(run.config), tuple(run.config.data.window_hu)
 
-    def of_one(params, component, draws):
-        synthesis = synthesise(run.generator, params, component, draws)
+    def of_one(variables, component, draws):
+        synthesis = synthesise(run.generator, variables, component, draws)
         image_hu, mask = window.to_hu(synthesis.image[..., 0], window_hu), synthesis.mask[..., 0]
         return batch_soft_features(image_hu, mask, spacing_mm, names).mean(0), image_hu.mean(0), mask.mean(0)
 

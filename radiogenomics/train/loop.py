@@ -32,7 +32,7 @@ class Trainer:
     mesh: object
     run_steps: object  # see steps.compile_steps
     create: object  # key -> the initial TrainState, on every device
-    sample: object  # (params, background, components, noise) -> Synthesis
+    sample: object  # (variables, background, components, noise) -> Synthesis
     features: np.ndarray  # [N, F] of the real patches
     transforms: dict  # fold name -> GeneTransform fitted on its training patients
 
@@ -71,7 +71,7 @@ def make_trainer(config, cohort):
         mesh=mesh,
         run_steps=steps.compile_steps(config, players, mesh),
         create=compile_creation(config, players, component_count, mesh),
-        sample=jax.jit(lambda params, *inputs: players.generator.apply({"params": params}, *inputs)),
+        sample=jax.jit(players.generator.apply),
         features=folds.patch_features(config, cohort),
         transforms=transforms,
     )

@@ -17,9 +17,9 @@ class TrainState:
     """The state of one fold's training; `ema` is the generator that is evaluated and mapped."""
 
     step: jax.Array
-    generator: dict
-    ema: dict
-    discriminator: dict  # "params" and the power-iteration vectors of spectral normalisation
+    generator: dict  # Linen variables: "params", and "batch_stats" where the architecture keeps running statistics
+    ema: dict  # the same, its "params" averaged
+    discriminator: dict  # "params" and "batch_stats", the power-iteration vectors of spectral normalisation
     generator_optimizer: optax.OptState
     discriminator_optimizer: optax.OptState
 
@@ -57,7 +57,7 @@ def create_state(config, players, component_count, key):
     components = jnp.zeros((1, component_count))
     noise = jnp.zeros((1, config.model.noise_size))
     generator_key, discriminator_key = jax.random.split(key)
-    generator = players.generator.init(generator_key, patch, components, noise)["params"]
+    generator = players.generator.init(generator_key, patch, components, noise)
     discriminator = players.discriminator.init(discriminator_key, patch, patch, components, True)
     return TrainState(
         step=jnp.int32(0),
@@ -65,6 +65,6 @@ def create_state(config, players, component_count, key):
         # A copy, because the step donates its buffers and one buffer cannot be given away twice.
         ema=jax.tree.map(jnp.copy, generator),
         discriminator=discriminator,
-        generator_optimizer=players.generator_optimizer.init(generator),
+        generator_optimizer=players.generator_optimizer.init(generator["params"]),
         discriminator_optimizer=players.discriminator_optimizer.init(discriminator["params"]),
     )

@@ -102,12 +102,18 @@ def train_step(config, players, state, arrays, indices, key):
     state = TrainState(
         step=state.step + 1,
         generator=generator,
-        ema=jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, state.ema, generator),
+        ema=average(state.ema, generator, decay),
         discriminator=discriminator,
         generator_optimizer=generator_optimizer,
         discriminator_optimizer=discriminator_optimizer,
     )
     return state, discriminator_metrics | generator_metrics
+
+
+def average(ema, generator, decay):
+    """The moving average of the generator's parameters; running statistics are taken as they are."""
+    params = jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, ema["params"], generator["params"])
+    return generator | {"params": params}
 
 
 def update_discriminator(config, players, state, batch, key):
@@ -138,10 +144,10 @@ def update_discriminator(config, players, state, batch, key):
 
 
 def update_generator(config, players, state, discriminator, arrays, batch, key):
-    """New generator parameters, new optimiser state, and metrics."""
+    """New generator variables, new optimiser state, and metrics."""
 
     def objective(params):
-        synthesis = synthesise(players, params, batch)
+        synthesis = synthesise(players, {"params": params}, batch)
         features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, key)
         verdict, _ = judge(players, discriminator, features, batch.mixed_components)
         radiomic = (synthesised_features(config, synthesis) - arrays.target_mean) / arrays.target_sd
@@ -165,14 +171,15 @@ def update_generator(config, players, state, discriminator, arrays, batch, key):
         }
         return total, metrics
 
-    gradient, metrics = jax.grad(objective, has_aux=True)(state.generator)
+    params = state.generator["params"]
+    gradient, metrics = jax.grad(objective, has_aux=True)(params)
     update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
-    return optax.apply_updates(state.generator, update), optimizer, metrics
+    return {"params": optax.apply_updates(params, update)}, optimizer, metrics
 
 
-def synthesise(players, params, batch):
+def synthesise(players, variables, batch):
     """The generator's Synthesis of a batch."""
-    return players.generator.apply({"params": params}, batch.background, batch.mixed_components, batch.noise)
+    return players.generator.apply(variables, batch.background, batch.mixed_components, batch.noise)
 
 
 def look(config, players, variables, image, mask, key):

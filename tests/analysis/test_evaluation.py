@@ -46,9 +46,9 @@ def test_a_generator_without_nodules_is_told_not_hidden(run, tmp_path):
     """All masks empty: nothing is measured, nothing supported, and the file is still written."""
     folds = []
     for fold in run.folds:
-        head = fold.params["head"]
-        empty = fold.params | {"head": head | {"bias": head["bias"] + np.array([0.0, -1000.0], np.float32)}}
-        folds.append(dataclasses.replace(fold, params=empty))
+        head = fold.variables["params"]["head"]
+        empty = fold.variables["params"] | {"head": head | {"bias": head["bias"] + np.array([0.0, -1000.0], np.float32)}}
+        folds.append(dataclasses.replace(fold, variables={"params": empty}))
     result = evaluation.evaluate(dataclasses.replace(run, folds=tuple(folds), workdir=tmp_path))
     assert result["mask"]["empty_share"] == 1.0 and result["mask"]["dice_synthetic"] == 0.0
     assert not any(row["supported"] for row in result["gate"].values())

@@ -16,7 +16,7 @@ def functions(run):
     """(decode, encode, component) of a patient, one background and noise."""
     fold = run.folds[0]
     draws = synthesis.make_draws(run, fold, 1, 1)
-    variables = {"params": fold.params}
+    variables = fold.variables
 
     def encode(component):
         return run.generator.apply(variables, component[None], method="encode")[0]
@@ -92,8 +92,8 @@ def test_feature_sensitivity_is_the_jacobian_of_the_features(run):
     draws = synthesis.make_draws(run, fold, 2, 1)
     features = synthesis.mean_features(run, names)
     component = fold.components[fold.held_out[1]]
-    got = jacobian.feature_sensitivity(features)(fold.params, component, draws)
-    expected = jax.jit(jax.jacrev(features, argnums=1))(fold.params, jnp.asarray(component), draws)
+    got = jacobian.feature_sensitivity(features)(fold.variables, component, draws)
+    expected = jax.jit(jax.jacrev(features, argnums=1))(fold.variables, jnp.asarray(component), draws)
     assert got.shape == (3, 5)
     scale = np.abs(expected).max(axis=1, keepdims=True)
     assert (scale > 0).all()

@@ -32,7 +32,7 @@ def test_the_map_is_the_mean_over_held_out_patients(mapped, run):
     for fold in run.folds:
         draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
         for row in fold.held_out:
-            one = np.asarray(gradient(fold.params, fold.components[row], draws))[None]
+            one = np.asarray(gradient(fold.variables, fold.components[row], draws))[None]
             sensitivity.append(association.gene_sensitivity(one, fold)[0])
             associated.append(association.gene_association(one, fold)[0])
             predicted.append(associated[-1] * fold.genes[row])

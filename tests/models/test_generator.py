@@ -19,29 +19,29 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def apply(run):
-    """The compiled generator, `(params, *inputs, method)`."""
+    """The compiled generator, `(variables, *inputs, method)`."""
     return jax.jit(
-        lambda params, *inputs, method: run.generator.apply({"params": params}, *inputs, method=method),
+        lambda variables, *inputs, method: run.generator.apply(variables, *inputs, method=method),
         static_argnames="method",
     )
 
 
 def test_shapes_and_the_way_through_the_code(run, apply, inputs):
-    params, (background, components, noise) = run.folds[0].params, inputs
-    whole = apply(params, *inputs, method="__call__")
+    variables, (background, components, noise) = run.folds[0].variables, inputs
+    whole = apply(variables, *inputs, method="__call__")
     assert whole.image.shape == whole.mask.shape == whole.foreground.shape == (3, 16, 16, 1)
-    code = apply(params, components, method="encode")
+    code = apply(variables, components, method="encode")
     assert code.shape == (3, 6)
-    by_code = apply(params, background, code, noise, method="decode")
+    by_code = apply(variables, background, code, noise, method="decode")
     np.testing.assert_allclose(whole.image, by_code.image, atol=1e-5)
     assert float(jnp.abs(whole.foreground).max()) <= 1.0
 
 
 def test_background_is_untouched_outside_the_mask_exactly(run, apply, inputs):
     # A few steps of training do not sharpen the mask yet; its bias does.
-    head = run.folds[0].params["head"]
-    params = run.folds[0].params | {"head": head | {"bias": head["bias"] + jnp.array([0.0, 5.0])}}
-    synthesis = jax.device_get(apply(params, *inputs, method="__call__"))
+    head = run.folds[0].variables["params"]["head"]
+    changed = run.folds[0].variables["params"] | {"head": head | {"bias": head["bias"] + jnp.array([0.0, 5.0])}}
+    synthesis = jax.device_get(apply({"params": changed}, *inputs, method="__call__"))
     outside, inside = synthesis.mask == 0.0, synthesis.mask == 1.0
     assert outside.any() and inside.any()
     np.testing.assert_array_equal(synthesis.image[outside], np.asarray(inputs[0])[outside])
@@ -49,9 +49,9 @@ def test_background_is_untouched_outside_the_mask_exactly(run, apply, inputs):
 
 
 def test_patients_of_a_batch_do_not_mix(run, apply, inputs):
-    together = apply(run.folds[0].params, *inputs, method="__call__").image
+    together = apply(run.folds[0].variables, *inputs, method="__call__").image
     changed = [values.at[0].set(-values[0]) for values in inputs]
-    other = apply(run.folds[0].params, *changed, method="__call__").image
+    other = apply(run.folds[0].variables, *changed, method="__call__").image
     np.testing.assert_array_equal(together[1:], other[1:])
     assert (together[0] != other[0]).any()
 

@@ -18,7 +18,8 @@ from radiogenomics.train.state import TrainState
 @pytest.fixture
 def state():
     parameters = {"kernel": jnp.arange(6.0).reshape(2, 3)}
-    return TrainState(jnp.int32(7), parameters, parameters, {"params": parameters}, (parameters,), (parameters,))
+    variables = {"params": parameters}
+    return TrainState(jnp.int32(7), variables, variables, variables, (parameters,), (parameters,))
 
 
 def test_state_and_input_come_back_together(state, cohort, tmp_path):
