@@ -24,6 +24,15 @@ def write_features(directory, out, families, settings):
     if out.suffix == ".json":
         raise InputError(f"{out}: the definitions go beside the table as .json; expected another suffix, such as .csv.")
     cohort = load_cohort(directory)
+    table, definitions = _measure(cohort, families, settings)
+    with outputs.new_file(out) as aside:
+        table.to_csv(aside, float_format="%.6g")
+    outputs.write_json(out.with_suffix(".json"), definitions)
+    logging.info("%s: %d patients x %d features, %d cells undefined", out, *table.shape, table.isna().sum().sum())
+
+
+def _measure(cohort, families, settings):
+    """(table [patients, features], definitions of its columns) of the families, those for maps first."""
     tables, described, undefined = [], {}, []
     asked = tuple(family for family in families if family != MAPPED)
     if asked or MAPPED not in families:
@@ -43,11 +52,7 @@ def write_features(directory, out, families, settings):
         tables.insert(0, features.patient_means(cohort, values, names))
         described = {name: vars(describe_feature(name)) for name in names} | described
         undefined += reasons
-    table = pd.concat(tables, axis=1)
-    with outputs.new_file(out) as aside:
-        table.to_csv(aside, float_format="%.6g")
-    outputs.write_json(out.with_suffix(".json"), _describe(cohort, settings, described, undefined))
-    logging.info("%s: %d patients x %d features, %d cells undefined", out, *table.shape, table.isna().sum().sum())
+    return pd.concat(tables, axis=1), _describe(cohort, settings, described, undefined)
 
 
 def _describe(cohort, settings, described, undefined):

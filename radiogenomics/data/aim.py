@@ -13,6 +13,7 @@ from xml.parsers import expat
 import pandas as pd
 
 from radiogenomics.data import clinical
+from radiogenomics.data.labels import is_term
 from radiogenomics.errors import InputError
 
 # Feature -> question (label) of the NSCLC Radiogenomics template, spelled as it spells them (Bakr et al. 2018).
@@ -279,7 +280,7 @@ def _to_row(answers):
         name, term = _feature(question), " ".join(str(term).split())
         if not name or not term:
             continue
-        known = clinical.is_term(term, TERM_WORDS, SHORT_WORD)
+        known = is_term(term, TERM_WORDS, SHORT_WORD)
         refused += not known
         if known and term not in terms[name]:
             terms[name].append(term)

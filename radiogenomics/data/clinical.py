@@ -7,6 +7,8 @@ import re
 
 import pandas as pd
 
+from radiogenomics.data.clinical_terms import CLASS_CODE, PATTERNS, VOCABULARIES
+from radiogenomics.data.labels import is_code, is_label, is_term
 from radiogenomics.errors import InputError
 
 # Covariate -> column of the TCIA "NSCLC Radiogenomics" table. A column with the covariate's own name goes first.
@@ -54,89 +56,7 @@ MISSING = {
     "not reported",
 }  # fmt: skip
 LARGEST_BYTES = 64 * 2**20
-LONGEST_LABEL = 64
-MONTH = (
-    "(?<![a-z])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
-    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])"
-)
-DATE = rf"\d+\s*[-/.]\s*\d+\s*[-/.]\s*\d|\d{{6}}|\d(?:st|nd|rd|th)?[\s.-]*{MONTH}|{MONTH}[\s.,-]*\d"
-RECORD = r"(?<![a-z])(?:mrn|dob|ssn|pid|uid|accession|name|born)(?![a-z])"
-# Dates, UIDs, long numbers, DICOM person names, addresses: no label of a class looks like one.
-IDENTIFYING = re.compile(rf"{DATE}|{RECORD}|[\^@]|://", re.IGNORECASE)
-# Of a code, '^' may stand before a strength ('I70f^3'), not between names.
-IDENTIFYING_CODE = re.compile(rf"{DATE}|{RECORD}|\d{{5}}|\^(?!\d)", re.IGNORECASE)
-CODE = re.compile(r"[\w +.^?-]{1,16}")
 NUMBERED = ("site", "sequencing_batch")  # groups that are adjusted for, whatever they are called
-MOST_DIGITS = 4  # of a code
-CODE_WORDS = set(
-    "batch body bone brain cell chest detail edge extra fine flow lane lung mediastinum medium plate plus pool run "
-    "sharp smooth soft standard tissue ultra lesion mass neoplasm nodule primary secondary segment tumor tumour".split()
-)
-CLASS_CODE = re.compile(r"[A-Za-z]?\d{1,2}[a-d]?|[A-Za-z]")  # a whole cell such as 'A', '2' or 'G3'
-ANSWERS = "yes no not true false present absent positive negative identified seen indeterminate equivocal other"
-MUTATION = (
-    "wildtype wild type wt mutant mutated mutation mut pos neg detected exon deletion del insertion ins amplified "
-    "amplification substitution translocated translocation rearranged rearrangement fusion egfr kras alk eml4"
-)
-INVASION = "pleural lymphovascular lymphatic vascular venous invasion visceral parietal elastic focal extensive"
-STAGE = "staged unstaged stage i ii iii iv a b c occult"
-# Words that a text covariate may hold. A text of other words may be a note or a name, and becomes 'unknown'.
-VOCABULARIES = {
-    "site": (
-        "site center centre clinic hospital institution institute university medical veterans affairs va health "
-        "system cancer national general school of the and stanford palo alto nijmegen maastricht maastro moffitt "
-        "michigan mayo memorial sloan kettering md anderson washington california harvard amc"
-    ),
-    "histology": (
-        "adeno adenocarcinoma squamous cell carcinoma large small nsclc sclc nscc nos not otherwise specified non lung "
-        "pulmonary cancer neuroendocrine carcinoid typical atypical tumor tumour adenosquamous sarcomatoid pleomorphic "
-        "lepidic acinar papillary micropapillary solid mucinous nonmucinous invasive minimally in situ predominant "
-        "bronchioloalveolar bronchoalveolar bac ais mia luad lusc scc lcnec lcc nec mixed combined undifferentiated "
-        "differentiated well poorly moderately to type subtype with and or of component features "
-        "lymphoepithelioma like mucoepidermoid adenoid cystic sarcoma carcinosarcoma blastoma "
-        "keratinizing nonkeratinizing "
-        "basaloid clear spindle giant metastatic metastasis primary benign malignant hamartoma granuloma lymphoma "
-        "mesothelioma fetal "
-        "colloid enteric nut thymoma epithelial salivary gland high low grade signet ring intermediate other"
-    ),
-    "grade": (
-        "grade g1 g2 g3 g4 gx other type i ii iii iv well moderately poorly to and or differentiated undifferentiated "
-        "moderate poor high low intermediate anaplastic cannot be assessed"
-    ),
-    "ethnicity": (
-        "caucasian white asian african american black hispanic latino latina latinx native hawaiian pacific islander "
-        "alaska alaskan indian east south southeast eastern middle european mixed multiracial other or and not non of "
-        "more than one race two chinese japanese korean vietnamese filipino"
-    ),
-    "smoking": (
-        "current former never nonsmoker non smoker smokers smoked smoking ex ever past passive light heavy reformed "
-        "for years less than more or equal to yes no"
-    ),
-    "lobe": (
-        "rul rml rll lul lll l lingula lingular left right upper middle lower lobe lung bronchus main hilum hilar "
-        "central peripheral trachea mediastinum multiple bilateral and of other"
-    ),
-    "stage_t": STAGE,
-    "stage_n": STAGE,
-    "stage_m": STAGE,
-    "pleural_invasion": f"{ANSWERS} {INVASION} pl0 pl1 pl2 pl3",
-    "lymphovascular_invasion": f"{ANSWERS} {INVASION}",
-    "egfr": f"{ANSWERS} {MUTATION}",
-    "kras": f"{ANSWERS} {MUTATION}",
-    "alk": f"{ANSWERS} {MUTATION}",
-}  # fmt: skip
-VOCABULARIES = {name: frozenset(words.split()) for name, words in VOCABULARIES.items()}
-AMINO_CHANGE = r"[a-z]\d{2,3}[a-z]|1[89]|2[01]"  # 'L858R', and the exons 18 to 21
-# Further words, by pattern: TNM stages, mutations, short numbers.
-PATTERNS = {
-    "site": r"[a-z]|\d{1,2}",
-    "smoking": r"\d{1,2}",
-    "stage_t": r"[cyrpa]{0,2}t(?:is|x|\d)(?:mi|[a-d])?",
-    "stage_n": r"[cyrp]{0,2}n(?:x|\d)(?:mi|[a-c])?",
-    "stage_m": r"[cyrp]{0,2}m(?:x|\d)[a-c]?",
-    "egfr": AMINO_CHANGE,
-    "kras": rf"{AMINO_CHANGE}|g1[23][a-z]",
-}
 NUMBER = r"[<>]?\s*=?\s*(\d{1,9}(?:\.\d{1,9})?)\s*"
 OPEN_AGE = re.compile(r"(>=?|\u2265)?\s*(\d{1,3}(?:\.\d{1,3})?)\s*(\+|(?:and|or) (?:over|older|above))?", re.IGNORECASE)
 NUMBER_OR_RANGE = re.compile(rf"{NUMBER}(?:(?:-|\u2013|to)\s*{NUMBER})?%?")
@@ -146,9 +66,9 @@ def read_clinical(path, patient_column):
     """Reads the covariates of a clinical table (CSV or TSV; comma, semicolon or tab).
 
     Text: spaces stripped, 'Not Collected' and the like become 'unknown', and so does what is not among the known terms
-    of the covariate (`VOCABULARIES`; a batch or a site may be any code, `is_code`), for it may name a person; batches
-    and sites that several patients share become 'site 1' and so on instead. `lobe`
-    joins the checked lobes by '|'. Numbers: age in years (90 for all above 89, '>89' and '90+' too), weight in kg
+    of the covariate (`clinical_terms.VOCABULARIES`; a batch or a site may be any code, `is_code`), for it may name a
+    person; batches and sites that several patients share become 'site 1' and so on instead. `lobe` joins the checked
+    lobes by '|'. Numbers: age in years (90 for all above 89, '>89' and '90+' too), weight in kg
     (an official 'Weight (lbs)' is converted), pack-years (0 for a non-smoker without any), percent of ground glass
     ('25 - 50%' becomes 37.5) and days from CT to surgery; missing, unreadable and implausible ones become NaN.
     Column names are matched without regard to case and outer spaces. `sequencing_batch` is there only where the table
@@ -255,40 +175,6 @@ def to_text(value):
     """A label without outer spaces, 'unknown' for 'Not Collected' and its kin."""
     value = " ".join(str(value).split())
     return "unknown" if value.casefold() in MISSING else value
-
-
-def is_label(text):
-    """Whether a text can be the name of a class: up to 64 printable characters, no date, identifier or address."""
-    return len(text) <= LONGEST_LABEL and text.isprintable() and not IDENTIFYING.search(text)
-
-
-def is_code(text):
-    """Whether a text can be a code, as of a kernel, a batch or a segment, and no name, date or record number.
-
-    It holds up to 16 letters, digits, spaces and signs of _-+.^?, and up to 4 digits. A word of two letters or more
-    that is not in `CODE_WORDS` stands alone, for 'Doe J' is a name.
-    """
-    if not CODE.fullmatch(text) or IDENTIFYING_CODE.search(text) or sum(map(str.isdigit, text)) > MOST_DIGITS:
-        return False
-    words = [word for word in re.split(r"[\s_.^?+-]+", text.casefold()) if any(map(str.isalpha, word))]
-    return len(words) <= 1 or all(len(word) < 2 or not word.isalpha() or word in CODE_WORDS for word in words)
-
-
-def is_segment(text):
-    """Whether the label of a segment can be shown: a code (`is_code`), or known words such as 'Neoplasm, primary'."""
-    return is_code(text) or is_term(text, CODE_WORDS)
-
-
-def is_term(text, words, pattern=""):
-    """Whether every word of a label is in a set of lower-case words or fits a pattern; outside them are only signs.
-
-    Args:
-      text: the label, judged without case.
-      words: set of words in lower case.
-      pattern: regular expression of further words.
-    """
-    found = re.findall(r"[^\W_]+", text.casefold())
-    return is_label(text) and bool(found) and all(word in words or re.fullmatch(pattern, word) for word in found)
 
 
 def to_age(value):

@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 import pydicom
 
-from radiogenomics.data import clinical, geometry
+from radiogenomics.data import geometry
 from radiogenomics.data.dicom_files import DAMAGED, FARTHEST_MM, read_dataset, read_pixels, reason, required_numbers
+from radiogenomics.data.labels import is_code
 from radiogenomics.errors import InputError
 
 LOWEST_HU = -1024.0  # air outside of the field of view is often coded below it
@@ -46,7 +47,7 @@ def read_ct(headers, preferred, config):
     Slices whose pixels cannot be read, that differ in matrix, spacing or orientation from most, or that lie at one
     place are left out or resolved (a slice in `preferred` wins); few missing slices and uneven distances are
     interpolated; gantry tilt is undone. All of it is told in `warnings`. Padding, and values below -1024 HU, become
-    `config.files.padding_hu`. A kernel that is no code (`clinical.is_code`) becomes 'unknown' and is told.
+    `config.files.padding_hu`. A kernel that is no code (`labels.is_code`) becomes 'unknown' and is told.
 
     Args:
       headers: of the files of one series.
@@ -144,7 +145,7 @@ def _read_slice(dataset, stored, padding_hu):
     if np.abs(position_mm).max() > FARTHEST_MM:
         raise InputError(f"a slice {np.abs(position_mm).max():.3g} mm away; expected at most {FARTHEST_MM:g} mm.")
     kernel = _joined(dataset.get("ConvolutionKernel"))
-    is_kernel = kernel == "unknown" or clinical.is_code(kernel.replace("/", " "))
+    is_kernel = kernel == "unknown" or is_code(kernel.replace("/", " "))
     return {
         "hu": _to_hu(dataset, stored, padding_hu),
         "position_mm": position_mm,

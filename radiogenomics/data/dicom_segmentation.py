@@ -7,7 +7,7 @@ import highdicom
 import numpy as np
 import pydicom
 
-from radiogenomics.data import clinical, geometry
+from radiogenomics.data import geometry
 from radiogenomics.data.dicom_files import (
     DAMAGED,
     check_image,
@@ -16,6 +16,7 @@ from radiogenomics.data.dicom_files import (
     reason,
     required_numbers,
 )
+from radiogenomics.data.labels import is_segment
 from radiogenomics.errors import InputError
 
 HALF = 0.5  # share of the largest value from which a voxel of a fractional segmentation belongs to the mask
@@ -97,7 +98,7 @@ def choose_segment(labels, wanted):
     matching = [number for number in labels if str(number) == str(wanted)]
     matching += [number for number, text in labels.items() if str(wanted).casefold() in text.casefold()]
     more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
-    shown = {key: f"'{text}'" if clinical.is_segment(text) else f"segment {key}" for key, text in labels.items()}
+    shown = {key: f"'{text}'" if is_segment(text) else f"segment {key}" for key, text in labels.items()}
     listed = ", ".join(list(shown.values())[:LISTED]) + more
     if not matching:
         raise InputError(f"segmentation: segments {listed}; expected one with '{wanted}' (files.segment_label).")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radiogenomics.data import clinical
+from radiogenomics.data import clinical, labels
 from radiogenomics.errors import InputError
 
 REAL = pathlib.Path(os.environ.get("RADIOGENOMICS_REAL_DATA", pathlib.Path(__file__).parents[3] / "shared/data/x"))
@@ -149,15 +149,6 @@ def test_known_terms_stay(tmp_path, name, text):
     assert table.loc["P1", name] == text and not any("other than" in told for told in table.attrs["warnings"])
 
 
-@pytest.mark.parametrize("text, good", (
-    ("B45f 3", True), ("I70f^3", True), ("FC51", True), ("BONEPLUS", True), ("STANDARD", True), ("batch 12", True),
-    ("DOE^JANE", False), ("DOE^JANE 1950-03-04", False), ("MRN 1234", False), ("12345", False), ("19500304", False),
-    ("1950 03 04", False), ("Li Wu", False), ("a" * 17, False), ("", False), ("a@b", False),
-))  # fmt: skip
-def test_codes_are_told_from_names(text, good):
-    assert clinical.is_code(text) is good
-
-
 @pytest.mark.skipif(not OFFICIAL_TABLE, reason="the official table of the collection is not at hand")
 def test_the_official_table_loses_no_text():
     raw = pd.read_csv(OFFICIAL_TABLE[0], dtype=str, keep_default_na=False).rename(columns=str.strip)
@@ -186,15 +177,6 @@ def test_separators_and_encodings(tmp_path, separator, coding):
 @pytest.mark.parametrize("cell", ("", "-5", "8/13/1994", "67 years", "1e5", "one", "9" * 40, "5-5-5"))
 def test_what_is_not_a_number_is_none(cell):
     assert math.isnan(clinical.to_number(cell))
-
-
-@pytest.mark.parametrize("text, good", (
-    ("Squamous cell carcinoma", True), ("EGFR L858R", True), ("T2a", True), ("2 margins", True), ("1-25%", True),
-    ("1994-08-13", False), ("13 August 1994", False), ("Aug. 13", False), ("Doe^Jane", False), ("19940813", False),
-    ("1.2.840.10008", False), ("http://x", False), ("a" * 65, False), ("a\x07", False),
-))  # fmt: skip
-def test_labels_are_told_from_identifiers(text, good):
-    assert clinical.is_label(text) is good
 
 
 def test_a_row_longer_than_the_header_is_refused(tmp_path):
@@ -232,7 +214,7 @@ def test_damaged_tables_give_an_error_or_typed_covariates(tmp_path_factory, data
             if name in clinical.NUMBER_COLUMNS:
                 assert math.isnan(value) or clinical.PLAUSIBLE[name][0] <= value <= clinical.PLAUSIBLE[name][1]
             else:
-                assert clinical.is_label(value)
+                assert labels.is_label(value)
 
 
 def bytearray_with(data, place, byte):
