@@ -34,6 +34,7 @@ setuptools.setup(
         "scipy",
         "SimpleITK",
         "tensorboardX",
+        "threadpoolctl",
         "tensorflow-datasets>=4.9.9",
         "tqdm",
         "xarray",

@@ -1,6 +1,10 @@
-"""Writes the tables of the README: recovery of a planted truth, speed, conformance of image features, reading of files.
+"""Writes the tables of the README: recovery of a planted truth, rivals of the generator, worth of each part of the
+method, speed, reading of files, conformance of image features.
 
     python launch/benchmark.py --suite=recovery --config=configs/phantom.py --out=DIR
+    python launch/benchmark.py --suite=generator --config=configs/phantom.py --out=DIR
+    python launch/benchmark.py --suite=generator --config=configs/nsclc.py --cohort=COHORT --out=DIR
+    python launch/benchmark.py --suite=ablation --config=configs/phantom.py --seeds=3 --out=DIR
     python launch/benchmark.py --suite=speed --config=configs/phantom.py --out=DIR
     python launch/benchmark.py --suite=data --config=configs/nsclc.py --source=DOWNLOAD_DIR --out=DIR
     python launch/benchmark.py --suite=ibsi --source=IBSI_FOLDER --out=DIR
@@ -11,11 +15,13 @@ import pathlib
 import entry
 from absl import flags
 
-from radiogenomics.benchmark import conformance, preparation, recovery, speed
+from radiogenomics.benchmark import ablation, conformance, generator, preparation, recovery, speed
 from radiogenomics.errors import InputError
 
 SUITES = {
     "recovery": lambda out: recovery.run_suite(_given(CONFIG), out),
+    "generator": lambda out: generator.run_suite(_given(CONFIG), out, _cohort()),
+    "ablation": lambda out: ablation.run_suite(_given(CONFIG), out, _cohort(), SEEDS.value),
     "speed": lambda out: speed.run_suite(_given(CONFIG), out),
     "data": lambda out: preparation.run_suite(_source(), out, _given(CONFIG)),
     "ibsi": lambda out: conformance.run_suite(_source(), out),
@@ -23,6 +29,10 @@ SUITES = {
 SUITE = flags.DEFINE_enum("suite", "recovery", list(SUITES), "What to measure.")
 CONFIG = entry.define_config(required=False)
 SOURCE = entry.define_folder("source", "Downloaded files (data), or IBSI's phantom and values (ibsi).", required=False)
+COHORT = entry.define_folder(
+    "cohort", "Cohort made by prepare.py (generator, ablation); a phantom is simulated without one.", required=False
+)
+SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each variant (ablation).")
 OUT = entry.define_folder("out", "Folder for the tables; a benchmark that was interrupted goes on there.")
 
 
@@ -42,5 +52,9 @@ def _source():
     return entry.existing(SOURCE)
 
 
+def _cohort():
+    return None if COHORT.value is None else entry.existing(COHORT)
+
+
 if __name__ == "__main__":
-    entry.run(main, [SUITE, CONFIG, SOURCE, OUT])
+    entry.run(main, [SUITE, CONFIG, SOURCE, COHORT, SEEDS, OUT])

@@ -12,7 +12,8 @@ COHORT = entry.define_folder("cohort", "Cohort folder, where it has moved since 
 
 
 def main():
-    evaluation.evaluate(run.load_run(entry.existing(WORKDIR), COHORT.value))
+    result = evaluation.evaluate(run.load_run(entry.existing(WORKDIR), COHORT.value))
+    print("\n".join(evaluation.tell(result)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pathlib
 
 import entry
 
-from radiogenomics.reports import html, tables
+from radiogenomics.reports import html, summary
 
 WORKDIR = entry.define_folder("workdir", "Run folder with evaluation.json and map.nc.")
 BASELINE = entry.define_folder("baseline", "Folder written by baseline.py, to stand beside.", required=False)
@@ -19,7 +19,7 @@ def main():
     cohort = pathlib.Path(COHORT.value) if COHORT.value else None
     files = html.read_files(entry.existing(WORKDIR), baseline, cohort)
     path = html.write_page(files)
-    print("\n".join(tables.summarise(files.evaluation, files.dataset, files.fdr, files.baseline, files.truth)))
+    print("\n".join(summary.summarise(files.evaluation, files.dataset, files.fdr, files.baseline, files.truth)))
     print(f"report: {path}")
 
 

@@ -43,8 +43,8 @@ def gene_settings():
         clip_sd=4.0,  # robust SDs beyond which log2 expression is clipped
         implausible="clip",  # values no tissue has: "clip" like all others, or "median": counted as unknown
         not_detected="zero",  # "zero", or "half_minimum": half of the gene's lowest detected value
-        front_end="pca",  # "pca", "metagenes" (k-means), "pathways" (gene_sets), or "none": all genes to the encoder
-        components=30,  # of the front ends "pca" and "metagenes"
+        front_end="rotated_pca",  # or "pca", "metagenes" (k-means), "pathways" (gene_sets), "none": the genes
+        components=30,  # of the front ends "rotated_pca", "pca" and "metagenes"
         gene_sets="",  # path of a GMT file, for "pathways"
         min_set_size=10,  # genes of a set in the cohort; smaller sets are left out
         adjust=("sequencing_batch", "site"),  # covariates removed from genes, and from features at the statistic
@@ -54,26 +54,38 @@ def gene_settings():
 def model_settings():
     """Sizes of both networks."""
     return dict(
+        architecture="film",  # "film", or "published": that of Xu et al. 2020 (models/published_generator.py)
         width=16,  # channels at full resolution, doubled at each coarser scale
         scales=4,  # resolutions at which genes and background are fused
         code_size=128,
         encoder_hidden=64,
-        noise_size=8,
+        noise_size=16,  # values; the first ones stand for what patches of one patient differ by, see `response`
         discriminator_width=16,
+        dtype="float32",  # "film": of the convolutions, or "bfloat16"; parameters, norms and losses stay float32
+        fusion="own",  # of genes and background: the architecture's own, or "mcgan": that of Park et al. 2018
+        gene_scales=0,  # "film": coarsest scales at which genes enter; 0: all
+        response=True,  # "film": the code starts with the response surface (models/response.py)
+        outline=True,  # "film": the mask starts as a star-shaped outline, not as a ball of fixed size
+        grain=4,  # "film": channels of white noise offered as texture
+        # Read by the architecture "published" alone:
+        double_tanh=False,  # as published: the blending weight is squashed twice and stays within 0.119..0.881
+        style_after_gate=False,  # as published: genes style the nodule after the gate and refill what it shut out
     )
 
 
 def train_settings():
     """Training of one fold."""
     return dict(
-        steps=800,
+        objective="feature",  # "feature", or "published": that of Xu et al. 2020 (train/published.py)
+        steps=1000,
         batch_size=16,
         steps_per_call=0,  # compiled steps a call; 0: one on CPU, 20 on an accelerator
         generator_rate=1e-3,
         discriminator_rate=5e-4,
-        beta1=0.5,
+        rate_schedule="cosine",  # "cosine": a short warm-up, then a decay to 2 %; or "constant"
+        beta1=0.9,
         beta2=0.99,
-        clip_norm=10.0,  # largest gradient norm of a player's step
+        clip_norm=10.0,  # largest gradient norm of a player's step; 0: no limit
         ema_half_life_images=2000.0,
         component_noise=0.4,  # SD added to the whitened gene components
         mix_share=0.8,  # of the synthesised examples, from two patients' genes mixed with their features
@@ -86,11 +98,15 @@ def train_settings():
             "spiculation", "core_to_rim_hu", "texture_energy_hu",
         ),
         translate=0.06,  # largest shift of the differentiable augmentation, share of the patch side
-        checkpoint_every=400,
+        checkpoint_every=500,
         keep_checkpoints=2,
-        sample_every=400,
+        sample_every=500,
         log_every=50,
         train_on_all=False,  # also fold_all, trained on everybody, for new patients
+        # Read by the objective "published" alone, beside match_weight; the two of heads weigh in both players:
+        image_weight=8.0,
+        pair_weight=1.0,
+        background_weight=100.0,
     )
 
 

@@ -26,7 +26,7 @@ TINY = {
     "data": {"size": 16, "extent_mm": 32.0, "slices_per_patient": 2, "backgrounds_per_patient": 2, "folds": 2},
     "genes": {"components": 5},
     "model": {
-        "width": 4, "scales": 2, "code_size": 6, "encoder_hidden": 5, "noise_size": 3, "discriminator_width": 4,
+        "width": 4, "scales": 2, "code_size": 12, "encoder_hidden": 5, "noise_size": 10, "discriminator_width": 4,
     },
     # Logging and saving fall on different steps.
     "train": {"steps": 4, "batch_size": 8, "log_every": 3, "checkpoint_every": 2, "sample_every": 4},

@@ -4,9 +4,14 @@ Per feature, r is the mean over folds of the within-fold correlation between rea
 whose fold's generator never saw them. A feature that fails the gate is stamped 'not supported' wherever it appears.
 """
 
+import itertools
+
 import numpy as np
 
 from radiogenomics.analysis import statistics
+
+DERANGEMENTS = 20
+LEAST_DIRECT_R = 0.1  # below, a ratio to the direct predictor would divide by noise
 
 
 def score_gate(real, synthetic, folds, permutations, bootstraps, seed):
@@ -22,8 +27,8 @@ def score_gate(real, synthetic, folds, permutations, bootstraps, seed):
       seed: integer.
 
     Returns:
-      A dict of arrays [F]: r, r_low, r_high (95 %), p, p_holm, r_shuffled (the same generator fed other patients'
-      genes, a cyclic shift within the fold), supported (one-sided Holm p < 0.05).
+      A dict of arrays [F]: r, r_low, r_high (95 %), p, p_holm, r_shuffled (see `shuffled_control`) with its interval,
+      supported (one-sided Holm p < 0.05).
     """
     evidence = statistics.permutation_evidence(synthetic[:, :, None], real, folds, permutations, seed)
 
@@ -31,9 +36,7 @@ def score_gate(real, synthetic, folds, permutations, bootstraps, seed):
         return statistics.cross_fitted_correlation(synthetic[rows], real[rows], positions)
 
     low, high = statistics.bootstrap_interval(correlation, folds, bootstraps, seed)
-    shuffled = np.empty_like(synthetic)
-    for rows in folds:
-        shuffled[rows] = synthetic[np.roll(rows, 1)]
+    shuffled, shuffled_low, shuffled_high = shuffled_control(real, synthetic, folds, bootstraps, seed)
     p = evidence.p[0]
     return {
         "r": evidence.score[0],
@@ -41,9 +44,79 @@ def score_gate(real, synthetic, folds, permutations, bootstraps, seed):
         "r_high": high,
         "p": p,
         "p_holm": statistics.holm(p),
-        "r_shuffled": statistics.cross_fitted_correlation(shuffled, real, folds),
+        "r_shuffled": shuffled,
+        "r_shuffled_low": shuffled_low,
+        "r_shuffled_high": shuffled_high,
         "supported": statistics.holm(p) < 0.05,
     }
+
+
+def shuffled_control(real, synthetic, folds, bootstraps, seed):
+    """The same generator fed the genes of another patient of the fold: (r [F], low [F], high [F]).
+
+    r is the mean over DERANGEMENTS random assignments in which nobody keeps their own genes; about -r / (n - 1) of a
+    fold of n is expected, because a patient's own value is left out. The interval is as wide as that of a single
+    assignment, and so can be held against the interval of r: patients are resampled, each resample takes the next
+    assignment, and what it departs from that assignment's r is laid around the mean.
+    """
+    generator = np.random.default_rng(seed)
+    assignments = [_derange(folds, generator) for _ in range(DERANGEMENTS)]
+    each = [statistics.cross_fitted_correlation(synthetic[order], real, folds) for order in assignments]
+    following = itertools.cycle(zip(assignments, each, strict=True))
+
+    def departure(rows, positions):
+        order, r = next(following)
+        return statistics.cross_fitted_correlation(synthetic[order[rows]], real[rows], positions) - r
+
+    mean = np.mean(each, axis=0)
+    low, high = statistics.bootstrap_interval(departure, folds, bootstraps, seed)
+    return mean, mean + low, mean + high
+
+
+def _derange(folds, generator):
+    """Rows [patients]: for each patient another one of the fold (the same where the fold has no other)."""
+    order = np.zeros(sum(len(rows) for rows in folds), int)
+    for rows in folds:
+        mixed = generator.permutation(rows)
+        order[mixed] = np.roll(mixed, 1)
+    return order
+
+
+def score_ratios(real, synthetic, predicted, folds, chosen, bootstraps, seed):
+    """How much of the best direct predictor's correlation synthesis reaches.
+
+    Args:
+      real: [patients, F] real features.
+      synthetic: [patients, F] features synthesised from the patient's genes.
+      predicted: [patients, F] cross-fitted predictions of each feature's best direct method.
+      folds: list of row arrays of held-out patients.
+      chosen: [F] bool, the features whose mean ratio is asked for.
+      bootstraps: number of patient bootstrap samples; both correlations are taken on the same one.
+      seed: integer.
+
+    Returns:
+      A dict: ratio, ratio_low, ratio_high (95 %) arrays [F], NaN where the direct r is below LEAST_DIRECT_R; mean,
+      mean_low, mean_high over the chosen features. A resample with a direct r of 0 or less says nothing of the ratio.
+    """
+    judged = statistics.cross_fitted_correlation(predicted, real, folds) >= LEAST_DIRECT_R
+    averaged = judged & chosen
+
+    def ratios(rows, positions):
+        r = statistics.cross_fitted_correlation(synthetic[rows], real[rows], positions)
+        direct = statistics.cross_fitted_correlation(predicted[rows], real[rows], positions)
+        ratio = np.where(direct > 0, r / np.where(direct > 0, direct, 1.0), np.nan)
+        known = ratio[averaged][np.isfinite(ratio[averaged])]
+        return np.append(ratio, known.mean() if len(known) else np.nan)[said]
+
+    said = np.append(judged, averaged.any())
+    table = np.full((3, len(said)), np.nan)
+    if said.any():
+        sizes = np.cumsum([len(rows) for rows in folds])
+        table[0, said] = ratios(np.concatenate(folds), np.split(np.arange(sizes[-1]), sizes[:-1]))
+        table[1:, said] = statistics.bootstrap_interval(ratios, folds, bootstraps, seed)
+    names = ("ratio", "ratio_low", "ratio_high")
+    result = dict(zip(names, table[:, :-1], strict=True))
+    return result | dict(zip(("mean", "mean_low", "mean_high"), table[:, -1], strict=True))
 
 
 def retrieval(real, synthetic, folds, permutations, seed):

@@ -1,88 +1,144 @@
-"""Realism of synthesised nodules against held-out real ones, without downloaded networks.
+"""Realism of synthesised nodules against real ones of the same held-out patients, without downloaded networks.
 
-Distances between distributions are unbiased or bootstrapped over patients; a real-against-real value stands beside each
-as the floor, since with 130 patients no distance is zero.
+Every measure compares within a fold, averages over folds, and stands beside its floor: held-out patients against as
+many of the fold's training patients, both real. With few patients no distance is zero, and no coverage is one.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from scipy import ndimage, stats
-from skimage import filters
+
+from radiogenomics.analysis import distances, intervals
+from radiogenomics.analysis.features import mean_of_known
+
+FEWEST = 4  # patients of a fold that a distance needs
+FLOOR_DRAWS = 20
+BOUNDS = {"kid": (-np.inf, np.inf), "density": (0.0, np.inf), "coverage": (0.0, 1.0), "value": (0.0, np.inf)}
 
 
-def kernel_distance(a, a_owner, b, b_owner):
-    """Squared MMD with the cubic polynomial kernel (KID, Binkowski et al. 2018) of vectors [n, F] and [m, F].
+class Vectors(NamedTuple):
+    """What is compared: N patches, or voxels, and the row of the patient of each."""
 
-    Pairs within a sample count only where they come from different patients: patches of one patient are alike, and a
-    bootstrap repeats patients, so that counting them would make any two samples look different.
+    values: np.ndarray  # [N, F] or [N]
+    owner: np.ndarray  # [N]
+
+
+def score_vectors(real, synthetic, folds, weights, seed):
+    """KID, density and coverage of vectors with intervals and floors; {candidate: {"kid", "kid_low", ..., "floor"}}.
+
+    Args:
+      real: a fold's `Vectors` of all patients, one for each fold.
+      synthetic: {candidate: the same of the synthesised nodules}.
+      folds: list with the rows `held_out` and `training`.
+      weights: [W, patients], see `intervals.patient_weights`.
+      seed: integer, of the patients that the floors draw.
     """
-    def kernel(x, y):
-        return (x @ y.T / x.shape[1] + 1.0) ** 3
-
-    def within(values, owner):
-        apart = owner[:, None] != owner[None, :]
-        return kernel(values, values)[apart].mean()
-
-    return float(within(a, a_owner) + within(b, b_owner) - 2.0 * kernel(a, b).mean())
-
-
-def radiomic_distance(real, real_owner, synthetic, synthetic_owner, bootstraps, seed):
-    """KID between feature vectors of real and synthesised patches, with a 95 % interval over patients.
-
-    `floor` is the same distance between two random halves of the real patients, 0 on average. Patches with a missing
-    feature are left out; features are standardised by the real patches. Everything is NaN where fewer than four
-    patients are left, as with a generator that makes no nodules.
-    """
-    real, real_owner = _complete(real, real_owner)
-    synthetic, synthetic_owner = _complete(synthetic, synthetic_owner)
-    patients = np.intersect1d(real_owner, synthetic_owner)
-    if len(patients) < 4:
-        return dict.fromkeys(("kid", "kid_low", "kid_high", "floor"), np.nan)
-    center, sd = real.mean(axis=0), np.maximum(real.std(axis=0), 1e-9)
-    real, synthetic = (real - center) / sd, (synthetic - center) / sd
-    generator = np.random.default_rng(seed)
-    values, floors = [], []
-    for _ in range(bootstraps):
-        sample = generator.choice(patients, len(patients))
-        values.append(
-            kernel_distance(*_of(real, real_owner, sample), *_of(synthetic, synthetic_owner, sample))
-        )
-        one, other = np.array_split(generator.permutation(patients), 2)
-        floors.append(kernel_distance(*_of(real, real_owner, one), *_of(real, real_owner, other)))
+    kernel = compare(("kid",), distances.kernel_distance, real, synthetic, folds, weights, seed)
+    manifold = compare(("density", "coverage"), distances.density_coverage, real, synthetic, folds, weights, seed)
     return {
-        "kid": kernel_distance(real, real_owner, synthetic, synthetic_owner),
-        "kid_low": float(np.quantile(values, 0.025)),
-        "kid_high": float(np.quantile(values, 0.975)),
-        "floor": float(np.mean(floors)),
+        candidate: {
+            key: value
+            for name, score in (kernel[candidate] | manifold[candidate]).items()
+            for key, value in (
+                (name, score["value"]),
+                (f"{name}_low", score["low"]),
+                (f"{name}_high", score["high"]),
+                ("floor" if name == "kid" else f"{name}_floor", score["floor"]),
+            )
+        }
+        for candidate in synthetic
     }
 
 
-def _complete(values, owner):
-    known = np.isfinite(values).all(axis=1)
-    return values[known], np.asarray(owner)[known]
+def score_distance(measure, real, synthetic, folds, weights, seed):
+    """One distance, arguments as in `score_vectors`: {candidate: {"value", "low", "high", "floor"}}."""
+    scores = compare(("value",), measure, real, synthetic, folds, weights, seed)
+    return {candidate: score["value"] for candidate, score in scores.items()}
 
 
-def _of(values, owner, patients):
-    """Vectors and owners of the listed patients, repeated as they are listed."""
-    rows = np.concatenate([np.flatnonzero(owner == patient) for patient in patients])
-    return values[rows], owner[rows]
+def compare(names, measure, real, synthetic, folds, weights, seed):
+    """{candidate: {name: {"value", "low", "high", "floor"}}} of a measure of `distances` that returns all `names`.
 
-
-def hu_distance(real_hu, synthetic_hu):
-    """Wasserstein distance in HU between voxel intensities inside real and synthesised nodules."""
-    return float(stats.wasserstein_distance(real_hu, synthetic_hu))
-
-
-def mask_agreement(image_hu, mask):
-    """Dice of a mask [*S] with an independent segmentation of its image: Otsu threshold, component nearest the centre.
-
-    Returns 0 where the segmentation or the mask is empty.
+    NaN where no fold has FEWEST patients with a nodule on both sides, as with a generator that makes none.
     """
-    bright = image_hu > filters.threshold_otsu(image_hu)
-    # Opening cuts the vessels that lead into a nodule.
-    labels, count = ndimage.label(ndimage.binary_opening(bright))
-    if not count or not mask.any():
-        return 0.0
-    centre = np.array(ndimage.center_of_mass(mask))
-    distance = np.linalg.norm(np.stack(np.nonzero(labels), axis=1) - centre, axis=1)
-    segmented = labels == labels[labels > 0][distance.argmin()]
-    return float(2 * (segmented & mask).sum() / (segmented.sum() + mask.sum()))
+    floors = _floors(measure, real, folds, seed)
+    scores = {}
+    for candidate, vectors in synthetic.items():
+        values = [_compare_fold(measure, *part, weights) for part in zip(real, vectors, folds, strict=True)]
+        means = _mean([np.atleast_2d(value) for value in values if value is not None], (len(names), len(weights)))
+        floor = _mean(floors, (len(names),))
+        scores[candidate] = {
+            name: dict(zip(("value", "low", "high"), intervals.summarise(mean, BOUNDS[name]), strict=True))
+            | {"floor": float(least)}
+            for name, mean, least in zip(names, means, floor, strict=True)
+        }
+    return scores
+
+
+def _compare_fold(measure, real, synthetic, fold, weights):
+    """The measure on the held-out patients with nodules on both sides; None where they are too few."""
+    patients = np.intersect1d(np.intersect1d(fold.held_out, real.owner), synthetic.owner)
+    if len(patients) < FEWEST:
+        return None
+    return measure(*_of(real, patients), *_of(synthetic, patients), intervals.renormalise(weights, patients))
+
+
+def _floors(measure, real, folds, seed):
+    """The measure [names] of held-out against training patients, random ones, for draws of every fold."""
+    generator, values = np.random.default_rng(seed), []
+    for vectors, fold in zip(real, folds, strict=True):
+        sides = [np.intersect1d(rows, vectors.owner) for rows in (fold.held_out, fold.training)]
+        size = min(len(side) for side in sides)
+        if size < FEWEST:
+            continue
+        equal = np.full((1, size), 1 / size)
+        for _ in range(FLOOR_DRAWS):
+            held_out, training = (np.sort(generator.permutation(side)[:size]) for side in sides)
+            values.append(np.atleast_2d(measure(*_of(vectors, held_out), *_of(vectors, training), equal))[:, 0])
+    return values
+
+
+def _of(vectors, patients):
+    """Values of the sorted patients, and whose they are as positions among them."""
+    rows = np.isin(vectors.owner, patients)
+    return vectors.values[rows], np.searchsorted(patients, vectors.owner[rows])
+
+
+def _mean(values, shape):
+    return np.mean(values, axis=0) if values else np.full(shape, np.nan)
+
+
+def standardise(real, synthetic, training):
+    """`Vectors` of real and synthesised patches in SDs of the real ones of the rows `training`, complete patches only.
+
+    Returns (real, {candidate: synthetic}). A feature without variation among training patients is left as it is.
+    """
+    real, synthetic = _complete(real), {candidate: _complete(vectors) for candidate, vectors in synthetic.items()}
+    known = real.values[np.isin(real.owner, training)]
+    if not len(known):
+        return real, synthetic
+    center, sd = known.mean(axis=0), known.std(axis=0)
+    sd = np.where(sd > 1e-9 * np.maximum(np.abs(center), 1e-12), sd, 1.0)
+    scaled = {
+        candidate: Vectors((vectors.values - center) / sd, vectors.owner) for candidate, vectors in synthetic.items()
+    }
+    return Vectors((real.values - center) / sd, real.owner), scaled
+
+
+def _complete(vectors):
+    known = np.isfinite(vectors.values).all(axis=1)
+    return Vectors(vectors.values[known], vectors.owner[known])
+
+
+def spread_between(names, real, synthetic):
+    """{feature: {"real", "synthetic"}}: SD over patients of the patients' means, NaN with fewer than two patients."""
+    return {
+        name: {"real": one, "synthetic": other}
+        for name, one, other in zip(names, _spread(real), _spread(synthetic), strict=True)
+    }
+
+
+def _spread(vectors):
+    means = np.array([mean_of_known(vectors.values[vectors.owner == patient]) for patient in np.unique(vectors.owner)])
+    known = [column[np.isfinite(column)] for column in means.T]
+    return [float(column.std()) if len(column) > 1 else np.nan for column in known]

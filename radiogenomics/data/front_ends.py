@@ -11,15 +11,16 @@ from sklearn.cluster import KMeans
 from radiogenomics.data import gene_sets
 from radiogenomics.errors import InputError
 
-LIMITED = ("pca", "metagenes")  # those whose number of components is genes.components
+LIMITED = ("rotated_pca", "pca", "metagenes")  # those whose number of components is genes.components
 
 
 def fit_front_end(standardised, genes, config):
     """Fits the front end `genes.front_end`.
 
-    "pca": whitened principal components. "metagenes": standardised means of the genes of k-means clusters. "pathways":
+    "rotated_pca": whitened principal components, rotated so that each is carried by few genes (varimax). "pca": the
+    same, not rotated. "metagenes": standardised means of the genes of k-means clusters. "pathways":
     standardised means of the genes of the sets in the GMT file `genes.gene_sets` with at least `genes.min_set_size`
-    genes among `genes`. "none": the genes themselves. Only principal components are uncorrelated.
+    genes among `genes`. "none": the genes themselves. Only principal components, rotated or not, are uncorrelated.
 
     Args:
       standardised: [patients, G] of the training patients, mean 0 and SD 1, constant genes 0.
@@ -36,6 +37,8 @@ def fit_front_end(standardised, genes, config):
     kind, count = config.genes.front_end, config.genes.components
     if kind == "pca":
         return _numbered("component", count), _principal_loadings(standardised, count)
+    if kind == "rotated_pca":
+        return _numbered("factor", count), _rotated_loadings(standardised, count)
     if kind == "metagenes":
         labels = cluster_genes(standardised, count, config.seed)
         return _numbered("metagene", count), _mean_loadings(standardised, labels[:, None] == np.arange(count))
@@ -45,7 +48,7 @@ def fit_front_end(standardised, genes, config):
         return tuple(sets), _mean_loadings(standardised, members)
     if kind == "none":
         return (), np.zeros((len(genes), 0), np.float32)
-    raise InputError(f"genes.front_end: '{kind}'; expected 'pca', 'metagenes', 'pathways' or 'none'.")
+    raise InputError(f"genes.front_end: '{kind}'; expected 'rotated_pca', 'pca', 'metagenes', 'pathways' or 'none'.")
 
 
 def _numbered(name, count):
@@ -66,6 +69,28 @@ def _principal_loadings(standardised, count):
     # The sign of a singular vector is arbitrary; fixing it keeps runs comparable across machines.
     signs = np.sign(directions[np.arange(count), np.abs(directions[:count]).argmax(axis=1)])
     return (directions[:count] * (signs * np.sqrt(patients) / singular[:count])[:, None]).T.astype(np.float32)
+
+
+def _rotated_loadings(standardised, count):
+    """Loadings [G, count] of whitened principal components after a varimax rotation, which keeps them whitened."""
+    loadings = _principal_loadings(standardised, count)
+    correlations = standardised.T @ (standardised @ loadings) / len(standardised)
+    rotation = rotate_varimax(correlations)
+    # The sign of a factor is arbitrary; most of its weight goes up with it.
+    signs = np.where(((correlations @ rotation) ** 3).sum(axis=0) < 0, -1.0, 1.0)
+    return (loadings @ rotation * signs).astype(np.float32)
+
+
+def rotate_varimax(loadings, iterations=500, tolerance=1e-6):
+    """The rotation [K, K] after which loadings [G, K] are large or near zero, seldom between (Kaiser 1958)."""
+    rotation = np.eye(loadings.shape[1])
+    for _ in range(iterations):
+        rotated = loadings @ rotation
+        left, _, right = np.linalg.svd(loadings.T @ (rotated**3 - rotated * np.square(rotated).mean(axis=0)))
+        before, rotation = rotation, left @ right
+        if np.abs(rotation - before).max() < tolerance:
+            break
+    return rotation
 
 
 def cluster_genes(standardised, count, seed):

@@ -1,20 +1,10 @@
 """Discriminator: is the image real, is the image real with its mask, and do both match the genes?"""
 
-import flax
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 
-from radiogenomics.models import layers
-
-
-@flax.struct.dataclass
-class Verdict:
-    """Scores [batch], high for real; `match` holds the pair against the genes."""
-
-    image: jax.Array
-    pair: jax.Array
-    match: jax.Array
+from radiogenomics.models import layers, published_discriminator
+from radiogenomics.models.results import Verdict
 
 
 class Trunk(nn.Module):
@@ -22,14 +12,15 @@ class Trunk(nn.Module):
 
     ndim: int
     widths: tuple
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, image, update_stats):
         features = image
         for depth, channels in enumerate(self.widths):
-            layer = layers.convolution(self.ndim, channels, stride=1 if depth == 0 else 2)
+            layer = layers.convolution(self.ndim, channels, stride=1 if depth == 0 else 2, dtype=self.dtype)
             features = layers.leaky_relu(nn.SpectralNorm(layer)(features, update_stats=update_stats))
-        return features.mean(axis=tuple(range(1, features.ndim - 1)))
+        return features.astype(jnp.float32).mean(axis=tuple(range(1, features.ndim - 1)))
 
 
 class Discriminator(nn.Module):
@@ -38,10 +29,11 @@ class Discriminator(nn.Module):
     ndim: int
     widths: tuple
     gene_hidden: int
+    dtype: str = "float32"  # of the convolutions; heads and scores stay float32
 
     def setup(self):
-        self.image_trunk = Trunk(self.ndim, self.widths)
-        self.pair_trunk = Trunk(self.ndim, self.widths)
+        self.image_trunk = Trunk(self.ndim, self.widths, self.dtype)
+        self.pair_trunk = Trunk(self.ndim, self.widths, self.dtype)
         self.image_head, self.pair_head, self.match_head = (nn.SpectralNorm(nn.Dense(1)) for _ in range(3))
         self.gene_layers = [nn.SpectralNorm(nn.Dense(channels)) for channels in (self.gene_hidden, self.widths[-1])]
 
@@ -68,6 +60,8 @@ class Discriminator(nn.Module):
 
 
 def make_discriminator(config):
-    """The discriminator that the configuration describes."""
+    """The discriminator that the configuration describes; `make_generator` checks its settings."""
+    if config.model.architecture == "published":
+        return published_discriminator.make_discriminator(config)
     widths = tuple(config.model.discriminator_width * 2**scale for scale in range(config.model.scales))
-    return Discriminator(config.data.ndim, widths, config.model.encoder_hidden)
+    return Discriminator(config.data.ndim, widths, config.model.encoder_hidden, config.model.dtype)

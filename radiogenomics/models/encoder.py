@@ -1,21 +1,30 @@
 """Gene encoder: from the front end's components to the code that styles the nodule."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 
-from radiogenomics.models import layers
+from radiogenomics.models import layers, response
 
 
 class GeneEncoder(nn.Module):
-    """Code E(u) [batch, code_size] of components u [batch, K]: a linear path plus one hidden layer.
+    """Code E(u) [batch, code_size] of components u [batch, K]: expected image features, then what is learned.
 
-    The linear path makes proportional links easy at 130 patients; the hidden layer adds U-shapes and interactions.
+    The learned part is a linear path plus one hidden layer, both of components and expected features. Without expected
+    features (`features` 0) all of the code is learned.
     """
 
     code_size: int
     hidden: int
+    features: int = 0
 
     @nn.compact
     def __call__(self, components):
-        linear = nn.Dense(self.code_size)(components)
-        hidden = layers.leaky_relu(nn.Dense(self.hidden)(components))
-        return linear + nn.Dense(self.code_size)(hidden)
+        seen, size = components, self.code_size - self.features
+        if self.features:
+            # Fitted before training, never trained.
+            surface = self.variable("response", "surface", response.flat_surface, self.features, components.shape[-1])
+            expected = response.expect_features(surface.value, components)
+            seen = jnp.concatenate([components, expected], axis=-1)
+        hidden = layers.leaky_relu(nn.Dense(self.hidden)(seen))
+        learned = nn.Dense(size)(seen) + nn.Dense(size)(hidden)
+        return jnp.concatenate([expected, learned], axis=-1) if self.features else learned

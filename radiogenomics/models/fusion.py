@@ -19,21 +19,29 @@ class Modulation(nn.Module):
 
 
 class FusionBlock(nn.Module):
-    """Object features meet background features [batch, *S, channels] of one scale; genes modulate the result.
+    """Object features meet background features [batch, *S, channels] of one scale; a style modulates the result.
 
-    The two are added, not stacked: stacking cost twice the time on a CPU.
+    The two are added, not stacked: stacking cost twice the time on a CPU. With `gated` the object features decide how
+    much of the background passes (MC-GAN, Park et al. 2018).
     """
 
     ndim: int
     channels: int
     doubled: bool  # whether the object features come from the next coarser scale
+    gated: bool = False
+    dtype: str = "float32"  # of the convolutions; normalisation and style stay float32
 
     @nn.compact
     def __call__(self, features, background, style):
-        features = layers.convolution(self.ndim, self.channels, kernel=1)(features)
-        merged = background + (layers.upsample(features, self.ndim) if self.doubled else features)
+        features = layers.convolution(self.ndim, self.channels, kernel=1, dtype=self.dtype)(features)
+        if self.doubled:
+            features = layers.upsample(features, self.ndim)
+        if self.gated:
+            gate = layers.convolution(self.ndim, self.channels, dtype=self.dtype)(features)
+            background = background * nn.sigmoid(gate)
+        merged = background + features
         for _ in range(2):
             # No bias: the normalisation that follows would remove it.
-            merged = layers.convolution(self.ndim, self.channels, use_bias=False)(merged)
+            merged = layers.convolution(self.ndim, self.channels, use_bias=False, dtype=self.dtype)(merged)
             merged = layers.leaky_relu(Modulation()(merged, style))
         return merged

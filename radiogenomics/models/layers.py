@@ -25,7 +25,8 @@ def upsample(features, ndim):
 
 
 def instance_norm(features, epsilon=1e-5):
-    """Zero mean and SD 1 of each channel over the spatial axes; never couples the patients of a batch."""
+    """Zero mean and SD 1 of each channel over the spatial axes, float32; never couples the patients of a batch."""
+    features = features.astype(jnp.float32)
     axes = tuple(range(1, features.ndim - 1))
     mean = features.mean(axes, keepdims=True)
     variance = jnp.square(features - mean).mean(axes, keepdims=True)

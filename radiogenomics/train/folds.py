@@ -8,6 +8,7 @@ from radiogenomics import outputs, settings
 from radiogenomics.data import front_ends
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.radiomics import batch_soft_features, resolve
+from radiogenomics.train import response
 from radiogenomics.train.steps import TrainingArrays
 
 ALL = "fold_all"
@@ -84,18 +85,34 @@ def stored_transform(directory, transform, patients):
     return transform
 
 
+def fit_response(config, cohort, rows, transform, features):
+    """The generator's "response" variables, fitted on the patients in `rows`; features as in `training_arrays`."""
+    standardised = transform.standardise(cohort.expression[rows], cohort.covariates.iloc[rows])
+    per_patient, mean, sd = scale_features(cohort, rows, features)
+    patches = np.isin(cohort.nodules.patient, rows)
+    deviations = ((features - per_patient[cohort.nodules.patient]) / sd)[patches]
+    return response.fit_response(
+        transform.components(standardised), transform.covariates.design(cohort.covariates.iloc[rows]),
+        ((per_patient - mean) / sd)[rows], deviations, config.seed,
+    )
+
+
+def scale_features(cohort, rows, features):
+    """Mean features of everybody's patches [patients, F], and mean and SD [F] over the patients in `rows`."""
+    per_patient = np.stack(
+        [features[cohort.nodules.patient == row].mean(axis=0) for row in range(len(cohort.patients))]
+    )
+    sd = per_patient[rows].std(axis=0)
+    return per_patient, per_patient[rows].mean(axis=0), np.where(sd > 0, sd, 1.0)
+
+
 def training_arrays(cohort, rows, transform, features):
     """Host-side `TrainingArrays`; scaled by the patients in `rows` only, while rows of everybody stay addressable.
 
     All folds share their shapes, and so one compilation; `pipeline.index_batches` draws training patients only.
     """
     standardised = transform.standardise(cohort.expression, cohort.covariates)
-    per_patient = np.stack(
-        [features[cohort.nodules.patient == row].mean(axis=0) for row in range(len(cohort.patients))]
-    )
-    mean = per_patient[rows].mean(axis=0)
-    sd = per_patient[rows].std(axis=0)
-    sd = np.where(sd > 0, sd, 1.0)
+    per_patient, mean, sd = scale_features(cohort, rows, features)
     return TrainingArrays(
         nodule_hu=cohort.nodules.image_hu,
         nodule_mask=cohort.nodules.mask,

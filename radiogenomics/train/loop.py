@@ -17,7 +17,7 @@ from radiogenomics import outputs
 from radiogenomics.data import pipeline, window
 from radiogenomics.errors import TrainingStopped
 from radiogenomics.train import checkpoint, folds, rundir, sharding, steps, writers
-from radiogenomics.train.state import create_state, make_players
+from radiogenomics.train.state import create_state, install_response, make_players
 
 SAMPLE_COUNT = 8
 
@@ -99,7 +99,11 @@ def train_fold(trainer, name, directory, seed):
     key = jax.device_put(jax.random.key(seed), sharding.replicated(trainer.mesh))
     save_samples = functools.partial(write_sample_grid, trainer, name, host_arrays, directory / "samples")
     with checkpoint.open_checkpoints(directory / "checkpoints", config.train.keep_checkpoints) as checkpointer:
-        state = checkpoint.restore(checkpointer, trainer.create(key), batches)
+        state = trainer.create(key)
+        if "response" in state.generator:
+            fitted = folds.fit_response(config, cohort, rows, transform, trainer.features)
+            state = install_response(state, sharding.replicate(fitted, trainer.mesh))
+        state = checkpoint.restore(checkpointer, state, batches)
         if int(state.step) == 0:
             save_samples(state)
         with writers.open_metrics(directory, int(state.step)) as write_metrics:

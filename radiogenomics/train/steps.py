@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from radiogenomics import settings
 from radiogenomics.data import window
-from radiogenomics.radiomics import batch_soft_features, resolve
-from radiogenomics.train import augment, losses, sharding
+from radiogenomics.models.response import expect_features, scatter_features
+from radiogenomics.train import augment, losses, published, sharding
+from radiogenomics.train.measurement import synthesised_features
 from radiogenomics.train.state import TrainState
 
 
@@ -29,6 +29,7 @@ class TrainingArrays:
 class Batch:
     """One step's examples; images scaled to -1..1, channels last."""
 
+    patient: jax.Array  # [batch] row of the real nodule's patient
     real: jax.Array  # [batch, *S, 1]
     real_mask: jax.Array  # [batch, *S, 1] in 0..1
     background: jax.Array  # [batch, *S, 1]
@@ -39,22 +40,37 @@ class Batch:
     noise: jax.Array  # [batch, Z]
 
 
-def gather_batch(config, arrays, indices, key):
-    """The examples that an index batch names, with fresh noise."""
+def gather_batch(config, response, arrays, indices, key):
+    """The examples that an index batch names, with fresh noise.
+
+    With the generator's "response" variables (None: it has none) the target of a synthesised nodule is the patient's
+    own, moved by what the surface expects of the noise on the genes and of their mixture, and by the scatter that the
+    noise stands for.
+    """
     own_key, other_key, mix_key, noise_key = jax.random.split(key, 4)
     own = _noisy_components(config, arrays, indices["patient"], own_key)
     other = _noisy_components(config, arrays, indices["other"], other_key)
     count = len(own)
     cosine, sine = mixing_weights(config.train.mix_share, count, mix_key)
+    mixed = cosine * own + sine * other
+    noise = jax.random.normal(noise_key, (count, config.model.noise_size))
+    targets = cosine * arrays.targets[indices["patient"]] + sine * arrays.targets[indices["other"]]
+    if response is not None:
+        surface = response["encoder"]["surface"]
+        # What a sum of two patients' features misses where the expectation is not linear in the genes, or noisy.
+        parts = [expect_features(surface, arrays.components[indices[who]]) for who in ("patient", "other")]
+        targets += expect_features(surface, mixed) - cosine * parts[0] - sine * parts[1]
+        targets += scatter_features(response["scatter"], noise)
     return Batch(
+        patient=indices["patient"],
         real=window.scale_hu(arrays.nodule_hu[indices["nodule"]], config.data.window_hu)[..., None],
         real_mask=arrays.nodule_mask[indices["nodule"]].astype(jnp.float32)[..., None],
         background=window.scale_hu(arrays.background_hu[indices["background"]], config.data.window_hu)[..., None],
         components=own,
         other_components=other,
-        mixed_components=cosine * own + sine * other,
-        targets=cosine * arrays.targets[indices["patient"]] + sine * arrays.targets[indices["other"]],
-        noise=jax.random.normal(noise_key, (count, config.model.noise_size)),
+        mixed_components=mixed,
+        targets=targets,
+        noise=noise,
     )
 
 
@@ -77,25 +93,16 @@ def mixing_weights(share, count, key):
     return jnp.cos(angle), jnp.sin(angle)
 
 
-def synthesised_features(config, synthesis):
-    """Image features [batch, F] of a synthesis, in physical units; differentiable."""
-    return batch_soft_features(
-        window.to_hu(synthesis.image[..., 0], config.data.window_hu),
-        synthesis.mask[..., 0],
-        settings.spacing_mm(config),
-        resolve(config.train.radiomic_features, config.data.ndim),
-    )
-
-
 def train_step(config, players, state, arrays, indices, key):
     """One update of both players; returns the new state and the metrics of the step."""
     key = jax.random.fold_in(key, state.step)
     batch_key, discriminator_key, generator_key = jax.random.split(key, 3)
-    batch = gather_batch(config, arrays, indices, batch_key)
-    discriminator, discriminator_optimizer, discriminator_metrics = update_discriminator(
+    batch = gather_batch(config, state.generator.get("response"), arrays, indices, batch_key)
+    first, second = player_updates(config)
+    discriminator, discriminator_optimizer, discriminator_metrics = first(
         config, players, state, batch, discriminator_key
     )
-    generator, generator_optimizer, generator_metrics = update_generator(
+    generator, generator_optimizer, generator_metrics = second(
         config, players, state, discriminator, arrays, batch, generator_key
     )
     decay = losses.ema_decay(config.train.ema_half_life_images, config.train.batch_size)
@@ -108,6 +115,13 @@ def train_step(config, players, state, arrays, indices, key):
         discriminator_optimizer=discriminator_optimizer,
     )
     return state, discriminator_metrics | generator_metrics
+
+
+def player_updates(config):
+    """The updates of discriminator and generator that `train.objective` names."""
+    if config.train.objective == "published":
+        return published.update_discriminator, published.update_generator
+    return update_discriminator, update_generator
 
 
 def average(ema, generator, decay):
@@ -147,7 +161,7 @@ def update_generator(config, players, state, discriminator, arrays, batch, key):
     """New generator variables, new optimiser state, and metrics."""
 
     def objective(params):
-        synthesis = synthesise(players, {"params": params}, batch)
+        synthesis = synthesise(players, state.generator | {"params": params}, batch)
         features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, key)
         verdict, _ = judge(players, discriminator, features, batch.mixed_components)
         radiomic = (synthesised_features(config, synthesis) - arrays.target_mean) / arrays.target_sd
@@ -174,7 +188,7 @@ def update_generator(config, players, state, discriminator, arrays, batch, key):
     params = state.generator["params"]
     gradient, metrics = jax.grad(objective, has_aux=True)(params)
     update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
-    return {"params": optax.apply_updates(params, update)}, optimizer, metrics
+    return state.generator | {"params": optax.apply_updates(params, update)}, optimizer, metrics
 
 
 def synthesise(players, variables, batch):

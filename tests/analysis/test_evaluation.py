@@ -18,16 +18,53 @@ def test_contents_follow_the_contract(evaluated, run, workdir, config):
     assert evaluated["patients"] == list(run.cohort.patients)
     assert evaluated["folds"] == [list(fold) for fold in run.cohort.folds]
     assert set(evaluated["gate"]) == set(config.map.features)
-    expected = {"r", "r_low", "r_high", "p", "p_holm", "r_shuffled", "r_best_direct", "best_direct", "ceiling",
-                "in_loss", "supported"}
+    expected = {"r", "r_low", "r_high", "p", "p_holm", "r_shuffled", "r_shuffled_low", "r_shuffled_high",
+                "r_best_direct", "best_direct", "ratio", "ratio_low", "ratio_high", "link", "ceiling", "in_loss",
+                "supported"}
     for name, row in evaluated["gate"].items():
         assert expected <= set(row)
         assert row["in_loss"] == (name in config.train.radiomic_features)
         assert 0.0 < row["p"] <= row["p_holm"] <= 1.0
     linked = {link["feature"] for link in run.cohort.truth["links"]}
     assert {name for name, row in evaluated["gate"].items() if row["ceiling"] is not None} == linked
-    assert set(evaluated["memorisation"]) == {"nearest_synthetic_hu", "nearest_held_out_hu", "ratio", "copies"}
-    assert 0.0 <= evaluated["mask"]["dice_synthetic"] <= 1.0 and evaluated["mask"]["dice_real"] > 0.5
+    assert {name for name, row in evaluated["gate"].items() if row["link"]} == linked
+
+
+def test_what_moves_the_features_follows_the_contract(evaluated, config):
+    assert set(evaluated["sensitivity"]) == set(evaluated["diversity"]) == set(config.map.features)
+    for shares in evaluated["sensitivity"].values():
+        assert set(shares) == {"genes", "background", "noise", "rest"}
+        assert None in shares.values() or sum(shares.values()) == pytest.approx(1.0)
+    for row in evaluated["diversity"].values():
+        assert set(row) == {"noise", "background", "real", "ratio"}
+    assert set(evaluated["gate_summary"]) == {
+        "linear_mean_ratio", "linear_mean_ratio_low", "linear_mean_ratio_high", "linear_worst_ratio",
+        "linear_worst_feature", "nonlinear", "unseen",
+    }
+    assert set(evaluated["gate_summary"]["unseen"]) == set(config.map.features) - set(config.train.radiomic_features)
+
+
+def test_gene_codes_lie_beside_the_evaluation(evaluated, workdir, config):
+    assert set(evaluated["gene_code"]) == {"neighbours", "agreement", "chance", "p", "features", "file"}
+    assert evaluated["gene_code"]["features"] == list(config.map.features)
+    assert (workdir / evaluated["gene_code"]["file"]).exists()
+
+
+def test_likeness_is_told_of_every_candidate(evaluated):
+    for part in ("realism", "mask", "memorisation"):
+        assert set(evaluated[part]) == {"generator", "no-op", "copy"}
+    assert 0.0 <= evaluated["mask"]["generator"]["dice"] <= 1.0
+
+
+def test_findings_are_told_in_a_line_or_two(evaluated):
+    lines = evaluation.tell(evaluated)
+    assert lines[0].startswith(f"{sum(row['supported'] for row in evaluated['gate'].values())} of 9 features")
+    summary = evaluated["gate_summary"] | {
+        "linear_mean_ratio": 0.91, "linear_worst_ratio": 0.774, "linear_worst_feature": "spiculation",
+    }
+    told = evaluation.tell(evaluated | {"gate_summary": summary})
+    assert len(told) == 2 and "0.91" in told[1] and "0.77 for spiculation" in told[1]
+    assert len(evaluation.tell(evaluated | {"gate_summary": None})) == 1
 
 
 def test_every_patient_is_synthesised_once_by_the_fold_that_never_saw_it(run):
@@ -46,11 +83,13 @@ def test_a_generator_without_nodules_is_told_not_hidden(run, tmp_path):
     """All masks empty: nothing is measured, nothing supported, and the file is still written."""
     folds = []
     for fold in run.folds:
-        head = fold.variables["params"]["head"]
-        empty = fold.variables["params"] | {"head": head | {"bias": head["bias"] + np.array([0.0, -1000.0], np.float32)}}
-        folds.append(dataclasses.replace(fold, variables={"params": empty}))
+        params = fold.variables["params"]
+        bias = params["head"]["bias"] + np.array([0.0, -1000.0], np.float32)
+        empty = params | {"head": params["head"] | {"bias": bias}}
+        folds.append(dataclasses.replace(fold, variables=fold.variables | {"params": empty}))
     result = evaluation.evaluate(dataclasses.replace(run, folds=tuple(folds), workdir=tmp_path))
-    assert result["mask"]["empty_share"] == 1.0 and result["mask"]["dice_synthetic"] == 0.0
+    assert result["mask"]["generator"]["empty_share"] == 1.0
+    assert all(share is None for share in result["sensitivity"]["mean_hu"].values())
     assert not any(row["supported"] for row in result["gate"].values())
     assert result["background_max_abs_error_hu"] == 0.0
     assert (tmp_path / "evaluation.json").exists()

@@ -25,14 +25,58 @@ def test_only_the_controlled_feature_is_supported():
     assert table["p"][0] == 0.001 and table["p"][2] > 0.9
     np.testing.assert_allclose(table["p_holm"], statistics.holm(table["p"]))
     assert (table["r_low"] <= table["r"]).all() and (table["r"] <= table["r_high"] + 1e-6).all()
-    assert abs(table["r_shuffled"][0]) < 0.6
+    assert (table["r_shuffled_low"] < 0.0).all() and (table["r_shuffled_high"] > 0.0).all()
 
 
 def test_shuffled_genes_are_those_of_another_patient_of_the_fold():
+    """With patients' own values as both sides, an assignment that kept one patient's genes would show."""
+    for seed in range(20):
+        order = gate._derange(FOLDS, np.random.default_rng(seed))
+        assert sorted(order) == list(range(40)) and (order != np.arange(40)).all()
+        assert all(set(order[rows]) == set(rows) for rows in FOLDS)
+
+
+def test_shuffled_control_of_a_perfect_generator_is_what_chance_gives():
+    """The mean of r over every derangement is -1 / (n - 1); single ones scatter as r without gene control does."""
+    real, _ = draw()
+    r, low, high = gate.shuffled_control(real, real.copy(), FOLDS, 400, 0)
+    np.testing.assert_allclose(r, -1 / 19, atol=4 / np.sqrt(38 * gate.DERANGEMENTS))
+    assert (low < r).all() and (r < high).all()
+    np.testing.assert_allclose(high - low, 2 * 1.96 / np.sqrt(38), rtol=0.3)
+
+
+def test_ratio_to_the_direct_predictor_against_its_definition():
     real, synthetic = draw()
-    shifted = np.concatenate([np.roll(synthetic[rows], 1, axis=0) for rows in FOLDS])
-    expected = statistics.cross_fitted_correlation(shifted, real, FOLDS)
-    np.testing.assert_allclose(gate.score_gate(real, synthetic, FOLDS, 9, 9, 0)["r_shuffled"], expected, atol=1e-6)
+    predicted = real + np.array([1.0, 0.5, 30.0]) * np.random.default_rng(1).standard_normal((40, 3))
+    predicted[:, 2] = -real[:, 2] ** 3
+    result = gate.score_ratios(real, synthetic, predicted, FOLDS, np.array([True, True, True]), 200, 0)
+    r = statistics.cross_fitted_correlation(synthetic, real, FOLDS)
+    direct = statistics.cross_fitted_correlation(predicted, real, FOLDS)
+    np.testing.assert_allclose(result["ratio"][:2], (r / direct)[:2], rtol=1e-5)
+    assert np.isnan([result[key][2] for key in ("ratio", "ratio_low", "ratio_high")]).all()
+    assert result["mean"] == pytest.approx(np.mean((r / direct)[:2]), rel=1e-5)
+    assert result["ratio_low"][0] < result["ratio"][0] < result["ratio_high"][0]
+    assert result["mean_low"] < result["mean"] < result["mean_high"]
+
+
+def test_ratio_of_a_predictor_to_itself_is_one_in_every_resample():
+    """Both correlations are taken on the same patients."""
+    real, _ = draw()
+    predicted = real + np.random.default_rng(2).standard_normal((40, 3))
+    result = gate.score_ratios(real, predicted, predicted, FOLDS, np.array([True, False, False]), 50, 0)
+    for key in ("ratio", "ratio_low", "ratio_high", "mean", "mean_low", "mean_high"):
+        np.testing.assert_allclose(result[key], 1.0, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_ratio_where_nothing_can_be_predicted_directly():
+    real, synthetic = draw()
+    result = gate.score_ratios(real, synthetic, np.zeros((40, 3)), FOLDS, np.array([True, False, False]), 10, 0)
+    assert all(np.isnan(value).all() for value in result.values())
+    only_second = np.zeros((40, 3))
+    only_second[:, 1] = real[:, 1]
+    result = gate.score_ratios(real, synthetic, only_second, FOLDS, np.array([True, False, False]), 10, 0)
+    assert np.isfinite(result["ratio"][1]) and np.isnan(result["mean"])
 
 
 def test_under_the_null_no_more_than_the_level_is_supported():

@@ -79,3 +79,22 @@ def test_pathways_need_a_file(standardised, make_config):
 def test_without_a_front_end_there_are_no_components(standardised, make_config):
     names, loadings = front_ends.fit_front_end(standardised, GENES, make_config(genes={"front_end": "none"}))
     assert names == () and loadings.shape == (30, 0)
+
+
+def test_rotated_components_are_whitened_and_find_the_groups(make_config):
+    """Five independent groups of genes with equal variance: plain components mix them, rotated ones do not."""
+    generator = np.random.default_rng(0)
+    groups = np.repeat(np.arange(5), 12)
+    values = generator.standard_normal((60, 5))[:, groups] + 0.7 * generator.standard_normal((60, 60))
+    standardised = (values - values.mean(axis=0)) / values.std(axis=0)
+    genes = [f"G{number}" for number in range(60)]
+    purity = {}
+    for kind in ("pca", "rotated_pca"):
+        config = make_config(genes={"front_end": kind, "components": 5})
+        _, loadings = front_ends.fit_front_end(standardised, genes, config)
+        components = standardised @ loadings
+        np.testing.assert_allclose(components.T @ components / 60, np.eye(5), atol=1e-3)
+        share = np.square(standardised.T @ components / 60)
+        by_group = np.stack([share[groups == group].sum(axis=0) for group in range(5)])
+        purity[kind] = (by_group.max(axis=0) / by_group.sum(axis=0)).min()
+    assert purity["rotated_pca"] > 0.9 > purity["pca"]

@@ -7,6 +7,7 @@ import pytest
 
 from radiogenomics.errors import InputError
 from radiogenomics.models import generator as generators
+from radiogenomics.models import outline
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def inputs():
     """Backgrounds, components and noises of three patients."""
     keys = jax.random.split(jax.random.key(0), 3)
     background = jax.random.uniform(keys[0], (3, 16, 16, 1), minval=-1.0)
-    return background, jax.random.normal(keys[1], (3, 5)), jax.random.normal(keys[2], (3, 3))
+    return background, jax.random.normal(keys[1], (3, 5)), jax.random.normal(keys[2], (3, 10))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_shapes_and_the_way_through_the_code(run, apply, inputs):
     whole = apply(variables, *inputs, method="__call__")
     assert whole.image.shape == whole.mask.shape == whole.foreground.shape == (3, 16, 16, 1)
     code = apply(variables, components, method="encode")
-    assert code.shape == (3, 6)
+    assert code.shape == (3, 12)
     by_code = apply(variables, background, code, noise, method="decode")
     np.testing.assert_allclose(whole.image, by_code.image, atol=1e-5)
     assert float(jnp.abs(whole.foreground).max()) <= 1.0
@@ -41,7 +42,7 @@ def test_background_is_untouched_outside_the_mask_exactly(run, apply, inputs):
     # A few steps of training do not sharpen the mask yet; its bias does.
     head = run.folds[0].variables["params"]["head"]
     changed = run.folds[0].variables["params"] | {"head": head | {"bias": head["bias"] + jnp.array([0.0, 5.0])}}
-    synthesis = jax.device_get(apply({"params": changed}, *inputs, method="__call__"))
+    synthesis = jax.device_get(apply(run.folds[0].variables | {"params": changed}, *inputs, method="__call__"))
     outside, inside = synthesis.mask == 0.0, synthesis.mask == 1.0
     assert outside.any() and inside.any()
     np.testing.assert_array_equal(synthesis.image[outside], np.asarray(inputs[0])[outside])
@@ -64,8 +65,8 @@ def test_mask_reaches_both_ends_and_has_a_gradient_between():
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-def test_centre_prior_is_centred_and_symmetric(ndim):
-    prior = np.asarray(generators.centre_prior(8, ndim))[..., 0]
+def test_ball_is_centred_and_symmetric(ndim):
+    prior = np.asarray(outline.ball(8, ndim))[..., 0]
     assert prior.shape == (8,) * ndim
     for axis in range(ndim):
         np.testing.assert_allclose(prior, np.flip(prior, axis), atol=1e-6)
@@ -78,8 +79,32 @@ def test_centre_prior_is_centred_and_symmetric(ndim):
         ({"data": {"ndim": 1}}, "data.ndim"),
         ({"data": {"size": 17}}, "data.size"),
         ({"model": {"scales": 5}}, "data.size"),
+        ({"model": {"noise_size": 8}}, "model.noise_size"),
+        ({"model": {"fusion": "sum"}}, "model.fusion"),
+        ({"model": {"dtype": "float64"}}, "model.dtype"),
+        ({"genes": {"front_end": "none"}}, "model.response"),
     ],
 )
 def test_sizes_that_do_not_fit(make_config, changes, field):
     with pytest.raises(InputError, match=field):
         generators.make_generator(make_config(**changes))
+
+
+def test_half_precision_stays_near_and_ends_in_single(run, inputs, make_config):
+    half = generators.make_generator(make_config(model={"dtype": "bfloat16"}))
+    exact, rounded = (jax.jit(model.apply)(run.folds[0].variables, *inputs) for model in (run.generator, half))
+    assert rounded.image.dtype == rounded.mask.dtype == jnp.float32
+    assert 0.0 < float(jnp.abs(exact.image - rounded.image).max())
+    assert float(jnp.abs(exact.image - rounded.image).mean()) < 0.01
+    outside = np.asarray(rounded.mask) == 0.0
+    np.testing.assert_array_equal(np.asarray(rounded.image)[outside], np.asarray(inputs[0])[outside])
+
+
+@pytest.mark.parametrize("changes", [{"fusion": "mcgan"}, {"outline": False, "grain": 0}, {"gene_scales": 1}])
+def test_genes_reach_the_image_in_every_variant(make_config, inputs, changes):
+    generator = generators.make_generator(make_config(model=changes))
+    variables = jax.jit(generator.init)(jax.random.key(0), *inputs)
+    background, components, noise = inputs
+    image = jax.jit(generator.apply)(variables, *inputs).image
+    other = jax.jit(generator.apply)(variables, background, -components, noise).image
+    assert image.shape == (3, 16, 16, 1) and float(jnp.abs(image - other).max()) > 1e-4

@@ -1,6 +1,7 @@
 """A made-up run: 24 patients, 3 folds, 20 genes, 3 features; `size` is driven by module M1 and is supported."""
 
 import numpy as np
+import pandas as pd
 import xarray
 
 from radiogenomics.data import cohort as cohorts
@@ -58,30 +59,112 @@ def make_baseline(genes=GENES):
 
 def make_evaluation():
     """An evaluation in which the diameter passes the gate, and a feature has no numbers at all."""
-    row = {"r": 0.1, "r_low": -0.2, "r_high": 0.3, "p": 0.4, "p_holm": 0.8, "r_shuffled": 0.0, "r_best_direct": 0.6,
-           "best_direct": "ridge", "ceiling": None, "in_loss": False, "supported": False}
-    gate = {
-        "mean_hu": row,
-        "equivalent_diameter_mm": row | {"r": 0.7, "r_low": 0.5, "r_high": 0.8, "p_holm": 0.0003, "ceiling": 0.9,
-                                         "in_loss": True, "supported": True},
-        "elongation": dict.fromkeys(row) | {"supported": False},
-    }
     values = np.random.default_rng(1).normal(size=(24, 3)).tolist()
     values[3][1] = None
     return {
         "patients": PATIENTS,
         "folds": FOLDS,
-        "gate": gate,
+        "gate": _gate(),
+        "gate_summary": {
+            "linear_mean_ratio": 0.9, "linear_mean_ratio_low": 0.8, "linear_mean_ratio_high": 1.0,
+            "linear_worst_ratio": 0.9, "linear_worst_feature": "equivalent_diameter_mm",
+            "nonlinear": {"elongation": {"r": None, "r_best_direct": 0.02}},
+            "unseen": {"mean_hu": {"r": 0.1, "r_best_direct": 0.6}},
+        },
         "values": {"features": FEATURES, "real": values, "adjusted": values, "synthetic": values},
         "retrieval": {"mean_rank_share": 0.3, "r_at_1": 0.25, "chance_at_1": 0.125, "p_at_1": 0.01, "r_at_5": 0.8,
                       "chance_at_5": 0.625, "p_at_5": 0.05},
-        "realism": {"radiomic": {"kid": 1.5, "kid_low": 1.2, "kid_high": 1.9, "floor": 0.1}, "hu_wasserstein": None,
-                    "sd_between_patients": {"mean_hu": {"real": 100.0, "synthetic": 80.0}}},
-        "mask": {"dice_synthetic": 0.7, "dice_real": 0.8, "empty_share": 0.0, "area_share_synthetic": 0.05,
-                 "area_share_real": 0.06},
-        "memorisation": {"nearest_synthetic_hu": 90.0, "nearest_held_out_hu": 88.0, "ratio": 1.02, "copies": 0.0},
+        "sensitivity": {
+            "mean_hu": {"genes": 0.2, "background": 0.5, "noise": 0.04, "rest": 0.26},
+            "equivalent_diameter_mm": {"genes": 0.8, "background": 0.1, "noise": 0.02, "rest": 0.08},
+            "elongation": dict.fromkeys(("genes", "background", "noise", "rest")),
+        },
+        "diversity": {
+            "mean_hu": {"noise": 10.0, "background": 40.0, "real": 50.0, "ratio": 0.2},
+            "equivalent_diameter_mm": {"noise": 0.3, "background": 0.6, "real": 1.0, "ratio": 0.3},
+            "elongation": {"noise": 0.0, "background": 0.0, "real": None, "ratio": None},
+        },
+        "gene_code": {"neighbours": 3, "agreement": 0.31, "chance": -0.04, "p": 0.0001, "features": FEATURES,
+                      "file": "gene_code.csv"},
+        "realism": {"generator": _realism(0.4, 80.0), "no-op": _realism(6.0, 0.0), "copy": _realism(0.05, 100.0)},
+        "mask": {"generator": _mask(0.7, 0.2), "no-op": _mask(0.1, 0.05), "copy": _mask(0.8, 0.05)},
+        "memorisation": {
+            "generator": _memorisation(90.0, 0.0, 0.55), "no-op": _memorisation(140.0, 0.0, 0.5),
+            "copy": _memorisation(0.0, 1.0, 1.0),
+        },
         "background_max_abs_error_hu": 6e-05,
     }
+
+
+def _gate():
+    row = {"r": 0.1, "r_low": -0.2, "r_high": 0.3, "p": 0.4, "p_holm": 0.8, "r_shuffled": 0.0, "r_shuffled_low": -0.15,
+           "r_shuffled_high": 0.12, "r_best_direct": 0.6, "best_direct": "ridge", "ratio": 0.17, "ratio_low": -0.3,
+           "ratio_high": 0.5, "link": None, "ceiling": None, "in_loss": False, "supported": False}
+    return {
+        "mean_hu": row,
+        "equivalent_diameter_mm": row | {
+            "r": 0.7, "r_low": 0.5, "r_high": 0.8, "p_holm": 0.0003, "ratio": 0.9, "ratio_low": 0.8, "ratio_high": 1.0,
+            "ceiling": 0.9, "link": "linear", "in_loss": True, "supported": True,
+        },
+        "elongation": dict.fromkeys(row) | {"link": "u", "supported": False},
+    }
+
+
+def _realism(distance, spread):
+    scores = {
+        "kid": distance, "kid_low": 0.8 * distance, "kid_high": 1.2 * distance, "floor": -0.001, "density": 0.8,
+        "density_low": 0.7, "density_high": 0.9, "density_floor": 1.02, "coverage": 0.6, "coverage_low": 0.5,
+        "coverage_high": 0.7, "coverage_floor": 0.95,
+    }
+    return {
+        "radiomic": scores, "random": scores, "trained": scores,
+        "frechet": {"value": 10 * distance, "low": 8 * distance, "high": 12 * distance, "floor": 0.9},
+        "hu_wasserstein": {"value": 55.0, "low": 50.0, "high": 61.0, "floor": 8.0},
+        "sd_between_patients": {"mean_hu": {"real": 100.0, "synthetic": spread},
+                                "elongation": {"real": None, "synthetic": None}},
+    }
+
+
+def _mask(dice, distance):
+    return {
+        "dice": dice, "dice_low": dice - 0.05, "dice_high": dice + 0.05, "dice_real": 0.8, "empty_share": 0.0,
+        "area_share": 0.05, "area_share_real": 0.06, "area_wasserstein": distance, "sphericity_wasserstein": distance,
+        "spiculation_wasserstein": None,
+    }
+
+
+def _memorisation(nearest_hu, copies, area):
+    return {
+        "nearest_synthetic_hu": nearest_hu, "nearest_held_out_hu": 88.0, "ratio": nearest_hu / 88.0, "copies": copies,
+        "membership_auc": area, "membership_auc_low": area - 0.1, "membership_auc_high": min(area + 0.1, 1.0),
+    }
+
+
+def make_older_evaluation():
+    """What a run evaluated before stand-ins, variance shares and gene codes has."""
+    evaluation = make_evaluation()
+    for name in ("gate_summary", "sensitivity", "diversity", "gene_code"):
+        del evaluation[name]
+    for row in evaluation["gate"].values():
+        for name in ("ratio", "ratio_low", "ratio_high", "r_shuffled_low", "r_shuffled_high", "link"):
+            del row[name]
+    return evaluation | {
+        "realism": {"radiomic": {"kid": 1.5, "kid_low": 1.2, "kid_high": 1.9, "floor": 0.1}, "hu_wasserstein": None,
+                    "sd_between_patients": {"mean_hu": {"real": 100.0, "synthetic": 80.0}}},
+        "mask": {"dice_synthetic": 0.7, "dice_real": 0.8, "empty_share": 0.0},
+        "memorisation": {"nearest_synthetic_hu": 90.0, "nearest_held_out_hu": 88.0, "ratio": 1.02, "copies": 0.0},
+    }
+
+
+def make_gene_code():
+    """Gene codes [24 patients, 4] in which the second feature is the first direction."""
+    values = np.array(make_evaluation()["values"]["real"], float)
+    codes = 0.1 * np.random.default_rng(3).normal(size=(24, 4))
+    codes[:, 0] += np.nan_to_num(values[:, 1])
+    table = pd.DataFrame(codes, columns=[f"code_{number:03d}" for number in range(4)])
+    table.insert(0, "fold", np.repeat([0, 1, 2], 8))
+    table.insert(0, "patient", PATIENTS)
+    return table
 
 
 def make_cohort(directory, truth=TRUTH):

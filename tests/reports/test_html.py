@@ -7,11 +7,11 @@ import shutil
 import matplotlib.image
 import numpy as np
 import pytest
-from made_up import GENES, make_baseline, make_cohort, make_evaluation, make_map
+from made_up import GENES, make_baseline, make_cohort, make_evaluation, make_gene_code, make_map, make_older_evaluation
 
 from radiogenomics import outputs
 from radiogenomics.errors import InputError
-from radiogenomics.reports import figures
+from radiogenomics.reports import style
 from radiogenomics.reports.html import read_files, write_report
 
 
@@ -45,7 +45,7 @@ class Page(html.parser.HTMLParser):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leaves the drawing of SVG out, which takes most of a report's time."""
-    monkeypatch.setattr(figures, "encode", lambda figure: "data:image/svg+xml;base64,")
+    monkeypatch.setattr(style, "encode", lambda figure: "data:image/svg+xml;base64,")
 
 
 @pytest.fixture
@@ -77,6 +77,8 @@ def test_a_full_report_is_one_self_contained_page(workdir, baseline):
     assert page.targets and all(target.startswith("#") for target in page.targets)
     assert "link" not in page.tags
     for words in ("24 patients in 3 folds", "equivalent diameter (mm) r 0.70", "fails", "Top genes side by side",
+                  "In features of an untrained network", "nothing added", "look more alike than chance",
+                  "Over the features the genes account for", "Beside the best direct predictor", "−0.15 to 0.12",
                   "not a medical device", "abc123", "jax 1.2.3"):
         assert words in page.text
     assert sorted(item.name for item in workdir.glob("*report*")) == ["report.html"]
@@ -85,7 +87,7 @@ def test_a_full_report_is_one_self_contained_page(workdir, baseline):
 def test_every_entry_of_the_contents_has_its_section(workdir, undrawn):
     path = write_report(workdir)
     targets = {target[1:] for target in Page(path).targets}
-    assert len(targets) == 10 and all(f'<h2 id="{target}">' in path.read_text() for target in targets)
+    assert len(targets) == 13 and all(f'<h2 id="{target}">' in path.read_text() for target in targets)
 
 
 def test_text_from_files_is_escaped(workdir):
@@ -108,11 +110,43 @@ def test_without_planted_truth_the_page_says_so(workdir, tmp_path, undrawn):
     assert "This cohort has no planted truth" in text and "Against the planted truth" not in text
 
 
+def test_an_older_evaluation_leaves_its_new_sections_out(workdir, undrawn):
+    outputs.write_json(workdir / "evaluation.json", make_older_evaluation())
+    (workdir / "gene_code.csv").unlink()
+    text = Page(write_report(workdir)).text
+    assert text.count("run launch/evaluate.py again") == 3
+    assert "ceiling" in text and "planted link" not in text
+    assert "equivalent diameter (mm) r 0.70" in text and "Beside the best direct predictor" not in text
+
+
+def test_without_its_file_only_the_gene_codes_are_left_out(workdir, undrawn):
+    (workdir / "gene_code.csv").unlink()
+    text = Page(write_report(workdir)).text
+    assert text.count("run launch/evaluate.py again") == 1 and "Real against real" in text
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(lambda table: table.iloc[1:], "its patients are not those"),
+     (lambda table: table.drop(columns=["patient"]), "no columns 'patient'")],
+)
+def test_gene_codes_of_other_patients_are_refused(workdir, damage, message):
+    damage(make_gene_code()).to_csv(workdir / "gene_code.csv", index=False)
+    with pytest.raises(InputError, match=message):
+        read_files(workdir)
+
+
+def test_gene_codes_follow_the_patients_not_the_file(workdir):
+    make_gene_code().iloc[::-1].to_csv(workdir / "gene_code.csv", index=False)
+    files = read_files(workdir)
+    assert list(files.gene_code.index) == files.evaluation["patients"] and files.gene_code.shape == (24, 4)
+
+
 def test_a_vanished_cohort_leaves_the_rest(workdir, undrawn):
     environment = outputs.read_json(workdir / "environment.json")
     outputs.write_json(workdir / "environment.json", environment | {"cohort": "/nowhere/cohort"})
     text = Page(write_report(workdir)).text
-    assert "name the folder with --cohort" in text and "4 The map" in text
+    assert "name the folder with --cohort" in text and "7 The map" in text
 
 
 def test_a_moved_cohort_can_be_named(workdir, cohort_folder, tmp_path, undrawn):

@@ -1,0 +1,41 @@
+"""Response surface: what the genes are expected to show, as polynomials of second order in the gene components.
+
+Fitted on the training patients (train/response.py) and not changed by training; the generator's code starts with it, so
+that the networks learn to draw an image feature, and need not find out from 100 patients which genes it follows.
+"""
+
+import flax
+import jax
+import jax.numpy as jnp
+
+
+@flax.struct.dataclass
+class ResponseSurface:
+    """F image features, in SDs of the training patients, as a function of K gene components."""
+
+    constant: jax.Array  # [F]
+    linear: jax.Array  # [F, K]
+    quadratic: jax.Array  # [F, K, K] squares and products of two components
+
+
+def flat_surface(features, components):
+    """A `ResponseSurface` that expects nothing of any gene."""
+    return ResponseSurface(
+        constant=jnp.zeros(features),
+        linear=jnp.zeros((features, components)),
+        quadratic=jnp.zeros((features, components, components)),
+    )
+
+
+def expect_features(surface, components):
+    """Expected features [..., F] of components [..., K]."""
+    second = jnp.einsum("...i,fij,...j->...f", components, surface.quadratic, components)
+    return surface.constant + components @ surface.linear.T + second
+
+
+def scatter_features(factor, noise):
+    """Deviations [..., F] of a patch from its patient, as patches of one patient differ.
+
+    The first F values of the noise [..., Z] stand for them; `factor` [F, F] correlates them.
+    """
+    return noise[..., : len(factor)] @ factor.T

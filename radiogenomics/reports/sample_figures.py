@@ -1,0 +1,61 @@
+"""Figures of what a run was given and how it trained: nodules, sample grids, training curves."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from radiogenomics.reports.style import INK, ORANGE, PALE, WIDTH, fold_colors, styled
+
+
+@styled
+def draw_nodules(images_hu, masks, patients, window_hu):
+    """Thumbnails of real nodules [n, y, x] with their mask's outline, window in HU."""
+    columns = 8
+    rows = -(-len(images_hu) // columns)
+    figure = Figure(figsize=(WIDTH, 1.55 * rows))
+    for axis, image, mask, patient in zip(
+        figure.subplots(rows, columns, squeeze=False).flat, images_hu, masks, patients, strict=False
+    ):
+        axis.imshow(image, cmap="gray", vmin=window_hu[0], vmax=window_hu[1])
+        if mask.any():
+            axis.contour(mask, [0.5], colors=ORANGE, linewidths=1)
+        axis.set_title(str(patient), fontsize=8)
+    for axis in figure.axes:
+        axis.set_axis_off()
+    return figure
+
+
+@styled
+def draw_samples(grid, title):
+    """A sample grid of training [4 rows of patches] with its rows named."""
+    height, width = grid.shape[:2]
+    figure = Figure(figsize=(WIDTH / 2 - 0.1, (WIDTH / 2 - 0.8) * height / width + 0.3))
+    axis = figure.subplots()
+    axis.imshow(grid, cmap="gray", vmin=0, vmax=1, aspect="equal")
+    axis.set_yticks((np.arange(4) + 0.5) * height / 4, ["real", "synthesised", "its mask", "change"])
+    axis.set_xticks([])
+    axis.tick_params(length=0)
+    axis.set_frame_on(False)
+    axis.set_title(title, loc="left")
+    return figure
+
+
+@styled
+def draw_training(metrics):
+    """Radiomic loss and discriminator scores over steps; `metrics` is {fold: DataFrame of metrics.jsonl}."""
+    figure = Figure(figsize=(WIDTH, 2.9))
+    left, right = figure.subplots(1, 2)
+    for color, (fold, frame) in zip(fold_colors(len(metrics)), metrics.items(), strict=True):
+        if "radiomic_loss" in frame:
+            left.plot(frame["step"], frame["radiomic_loss"], color=color, marker=".", label=fold)
+        if {"score_real", "score_fake"} <= set(frame):
+            right.plot(frame["step"], frame["score_real"], color=color, marker=".")
+            right.plot(frame["step"], frame["score_fake"], color=color, marker=".", linestyle="--")
+    left.set(title="Radiomic loss", xlabel="training step", ylabel="loss (feature SD, Huber)")
+    left.set_ylim(bottom=0)
+    left.legend(ncols=2, fontsize=8)
+    right.axhline(0, color=PALE, zorder=0)
+    right.plot([], [], color=INK, label="real nodules")
+    right.plot([], [], color=INK, linestyle="--", label="synthesised nodules")
+    right.set(title="Discriminator score (apart: it tells them apart)", xlabel="training step", ylabel="score")
+    right.legend(fontsize=8)
+    return figure

@@ -1,0 +1,120 @@
+"""The published objective (Xu et al., PMLR 121:857, 2020): least-squares adversarial terms and an L1 background term.
+
+The discriminator sees the code that the generator's own mapper makes of the genes. Unlike the authors', the "other"
+patient of a mismatched example is always a different one, drawn from the batch; theirs was drawn twice at most, so that
+some were the same patient. How the erosion treats the border of the patch is inferred: the border erodes nothing.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from radiogenomics.models.results import Verdict
+from radiogenomics.train import losses
+from radiogenomics.train.measurement import synthesised_features
+
+EROSION = 5  # voxels along each side of the structuring element
+
+# What the discriminator should say of an image and a mask, with this patient's code.
+REAL = Verdict(image=1.0, pair=1.0, match=1.0)
+OTHER_PATIENT = Verdict(image=1.0, pair=1.0, match=0.0)
+OTHER_MASK = Verdict(image=1.0, pair=0.0, match=0.0)
+SYNTHESISED = Verdict(image=0.0, pair=0.0, match=0.0)
+
+
+def least_squares(verdict, target):
+    """Mean squared distance of each head's scores [batch] from its target (Mao et al. 2017): a Verdict of numbers."""
+    return jax.tree.map(lambda scores, wanted: jnp.square(scores - wanted).mean(), verdict, target)
+
+
+def weighted_sum(config, terms):
+    """One number: the terms of a Verdict times `train.image_weight`, `pair_weight` and `match_weight`."""
+    return (
+        config.train.image_weight * terms.image
+        + config.train.pair_weight * terms.pair
+        + config.train.match_weight * terms.match
+    )
+
+
+def background_loss(synthesis, background):
+    """|image - background|, 0 outside the eroded background of the mask, averaged over all voxels; no mask gradient."""
+    nodule = jax.lax.stop_gradient(synthesis.mask >= 0.5).astype(jnp.float32)
+    eroded = 1.0 - nn.max_pool(nodule, (EROSION,) * (nodule.ndim - 2), padding="SAME")
+    return (jnp.abs(synthesis.image - background) * eroded).mean()
+
+
+def draw_others(patients, key):
+    """For each example of a batch the index of one of a different patient; `patients` [batch] holds two or more."""
+    different = patients[:, None] != patients[None, :]
+    return jax.random.categorical(key, jnp.where(different, 0.0, -jnp.inf))
+
+
+def update_discriminator(config, players, state, batch, key):
+    """New discriminator variables, new optimiser state, and metrics."""
+    synthesis, code, _ = synthesise(players, state.generator, batch)
+    others = draw_others(batch.patient, key)
+    tuples = (
+        (REAL, batch.real, batch.real_mask),
+        (OTHER_PATIENT, batch.real[others], batch.real_mask[others]),
+        (OTHER_MASK, batch.real, batch.real_mask[others]),
+        (SYNTHESISED, synthesis.image, synthesis.mask),
+    )
+
+    def objective(params):
+        verdicts = [judge(players, {"params": params}, image, mask, code) for _, image, mask in tuples]
+        terms = [least_squares(verdict, target) for verdict, (target, _, _) in zip(verdicts, tuples, strict=True)]
+        return sum(weighted_sum(config, term) for term in terms), verdicts
+
+    params = state.discriminator["params"]
+    (loss, (real, other, _, fake)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
+    metrics = {
+        "discriminator_loss": loss,
+        "score_real": real.pair.mean(),
+        "score_fake": fake.pair.mean(),
+        "match_real": real.match.mean(),
+        "match_mismatched": other.match.mean(),
+    }
+    return {"params": optax.apply_updates(params, update)}, optimizer, metrics
+
+
+def update_generator(config, players, state, discriminator, arrays, batch, key):
+    """New generator variables, new optimiser state, and metrics; the radiomic distance is watched, not learned from."""
+    del key  # Nothing here is random.
+
+    def objective(params):
+        synthesis, code, stats = synthesise(players, state.generator | {"params": params}, batch)
+        # The code is not detached: the mapper also learns to please the discriminator that reads it.
+        terms = least_squares(judge(players, discriminator, synthesis.image, synthesis.mask, code), REAL)
+        background = background_loss(synthesis, batch.background)
+        total = weighted_sum(config, terms) + config.train.background_weight * background
+        metrics = {
+            "generator_loss": total,
+            "adversarial_loss": terms.image + terms.pair,
+            "match_loss": terms.match,
+            "background_loss": background,
+            "mask_share": synthesis.mask.mean(),
+        }
+        return total, (stats, metrics, jax.lax.stop_gradient(synthesis))
+
+    params = state.generator["params"]
+    gradient, (stats, metrics, synthesis) = jax.grad(objective, has_aux=True)(params)
+    update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
+    radiomic = (synthesised_features(config, synthesis) - arrays.target_mean) / arrays.target_sd
+    metrics["radiomic_loss"] = losses.radiomic_loss(radiomic, arrays.targets[batch.patient])
+    return stats | {"params": optax.apply_updates(params, update)}, optimizer, metrics
+
+
+def synthesise(players, variables, batch):
+    """Synthesis of a batch, its codes [batch, C], and the generator's running statistics after it."""
+    code = players.generator.apply(variables, batch.components, method="encode")
+    synthesis, stats = players.generator.apply(
+        variables, batch.background, code, batch.noise, True, method="decode", mutable="batch_stats"
+    )
+    return synthesis, code, stats
+
+
+def judge(players, variables, image, mask, code):
+    """Verdict on image and mask (0..1) against codes."""
+    return players.discriminator.apply(variables, image, 2.0 * mask - 1.0, code)

@@ -1,0 +1,61 @@
+"""The response surface: it finds planted links of every kind, and only in the training patients."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from radiogenomics.models.response import expect_features, flat_surface, scatter_features
+from radiogenomics.train import folds, response
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """(components, targets, response variables) of 120 patients with a linear, a U-shaped and an interaction link."""
+    generator = np.random.default_rng(0)
+    components = generator.standard_normal((240, 8)).astype(np.float32)
+    signals = [components[:, 0], (components[:, 1] ** 2 - 1) / np.sqrt(2), components[:, 2] * components[:, 3]]
+    targets = np.stack(signals, axis=1) + 0.3 * generator.standard_normal((240, 3))
+    deviations = generator.standard_normal((500, 3)) @ np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.2]])
+    design = np.zeros((120, 0))
+    return components, targets, response.fit_response(components[:120], design, targets[:120], deviations, 0)
+
+
+def test_planted_links_are_expected_of_new_patients(fitted):
+    components, targets, variables = fitted
+    expected = np.asarray(expect_features(variables["encoder"]["surface"], components[120:]))
+    for feature in range(3):
+        assert np.corrcoef(expected[:, feature], targets[120:, feature])[0, 1] > 0.85
+
+
+def test_expectation_is_the_polynomial_of_its_terms(fitted):
+    components, _, variables = fitted
+    surface = variables["encoder"]["surface"]
+    u = components[0].astype(float)
+    by_hand = [
+        surface.constant[f] + surface.linear[f] @ u + u @ surface.quadratic[f] @ u for f in range(3)
+    ]
+    np.testing.assert_allclose(expect_features(surface, components[0]), by_hand, rtol=1e-4, atol=1e-5)
+
+
+def test_scatter_has_the_covariance_of_the_deviations(fitted):
+    noise = np.random.default_rng(1).standard_normal((40_000, 5)).astype(np.float32)
+    drawn = np.asarray(scatter_features(jnp.asarray(fitted[2]["scatter"]), noise))
+    np.testing.assert_allclose(np.cov(drawn.T), [[1, 0.5, 0], [0.5, 1.25, 0], [0, 0, 0.04]], atol=0.12)
+
+
+def test_a_flat_surface_expects_nothing():
+    np.testing.assert_array_equal(expect_features(flat_surface(2, 4), jnp.ones((3, 4))), np.zeros((3, 2)))
+
+
+def test_it_is_fitted_on_training_patients_only(trainer, cohort, config):
+    rows = folds.training_rows(cohort, "fold_0")
+    transform = trainer.transforms["fold_0"]
+    patches = trainer.features.copy()
+    before = folds.fit_response(config, cohort, rows, transform, patches)
+    patches[~np.isin(cohort.nodules.patient, rows)] += 1000.0
+    after = folds.fit_response(config, cohort, rows, transform, patches)
+    np.testing.assert_array_equal(before["scatter"], after["scatter"])
+    for name in ("constant", "linear", "quadratic"):
+        np.testing.assert_array_equal(
+            getattr(before["encoder"]["surface"], name), getattr(after["encoder"]["surface"], name)
+        )
