@@ -113,8 +113,8 @@ def train_settings():
 def evaluation_settings():
     """Synthesis and inference of the gate."""
     return dict(
-        backgrounds=4,  # of other patients, the same for all ...
-        noises=4,  # ... each with as many noises
+        backgrounds=2,  # of other patients, the same for all ...
+        noises=16,  # ... each with as many noises: they, not backgrounds, move the features
         permutations=9999,
         bootstraps=1000,
     )

@@ -64,7 +64,7 @@ def load_run(workdir, cohort=None):
     workdir = pathlib.Path(workdir)
     if not (workdir / "config.json").is_file():
         raise InputError(f"{workdir}: not a run folder (no config.json in it); make one with launch/train.py.")
-    config = ml_collections.ConfigDict(outputs.read_json(workdir / "config.json"))
+    config = _read_config(workdir / "config.json")
     if not isinstance(cohort, cohorts.Cohort):
         recorded = outputs.read_json(workdir / "environment.json")["cohort"]
         cohort = cohorts.load_cohort(cohort or recorded)
@@ -83,6 +83,15 @@ def load_run(workdir, cohort=None):
         folds=tuple(fold for fold in loaded if fold.name != folds.ALL),
         whole=next((fold for fold in loaded if fold.name == folds.ALL), None),
     )
+
+
+def _read_config(path):
+    config = ml_collections.ConfigDict(outputs.read_json(path))
+    try:
+        rundir.check_settings(config)
+    except InputError as error:
+        raise InputError(f"{path}: written by another version of radiogenomics; train again ({error})") from error
+    return config
 
 
 def _template(config, component_count):

@@ -42,3 +42,8 @@ def test_what_is_not_a_finished_run(workdir, cohort, tmp_path):
     (copied / "environment.json").write_text(json.dumps(environment | {"cohort": str(tmp_path / "gone")}))
     with pytest.raises(InputError, match="gone: not a cohort folder"):
         load_run(copied)
+    settings = json.loads((copied / "config.json").read_text())
+    del settings["model"]["dtype"]
+    (copied / "config.json").write_text(json.dumps(settings))
+    with pytest.raises(InputError, match="config.json: written by another version .*model.dtype"):
+        load_run(copied, cohort)
