@@ -127,8 +127,8 @@ def map_settings():
             "equivalent_diameter_mm", "mean_hu", "sd_hu", "circularity", "elongation",
             "spiculation", "core_to_rim_hu", "edge_sharpness_hu_per_mm", "texture_energy_hu",
         ),
-        backgrounds=2,  # of other patients, the same for all ...
-        noises=2,  # ... each with as many noises
+        backgrounds=1,  # of other patients, the same for all ...
+        noises=8,  # ... each with as many noises
         metagenes=0,  # 0: the number chosen by the silhouette rule
         permutations=9999,
         bootstraps=200,

@@ -55,7 +55,7 @@ VARIANTS = (
 )
 # Means over patients are wanted here, not intervals and tests of single runs: few draws and resamples do.
 MEASURED = {
-    "evaluate.backgrounds": 3, "evaluate.noises": 3, "evaluate.permutations": 99, "evaluate.bootstraps": 20,
+    "evaluate.backgrounds": 2, "evaluate.noises": 8, "evaluate.permutations": 99, "evaluate.bootstraps": 20,
     "map.backgrounds": 2, "map.noises": 1, "map.metagenes": 2, "map.permutations": 99, "map.bootstraps": 20,
 }
 

@@ -98,7 +98,7 @@ def test_a_generator_without_nodules_is_told_not_hidden(run, tmp_path):
 def test_draws_come_from_training_patients_and_are_the_same_for_all(run):
     for fold in run.folds:
         draws = synthesis.make_draws(run, fold, 3, 2)
-        assert draws.background.shape == (6, 16, 16, 1) and draws.noise.shape == (6, 3)
+        assert draws.background.shape == (6, 16, 16, 1) and draws.noise.shape == (6, 10)
         held_out = np.isin(run.cohort.backgrounds.patient, fold.held_out)
         low, high = run.config.data.window_hu
         images = np.clip(run.cohort.backgrounds.image_hu.astype(np.float32), low, high)
