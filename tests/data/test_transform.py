@@ -84,7 +84,7 @@ def test_stored_transform_is_the_same(fitted, expression, covariates, tmp_path):
     )
     for name in gene_transform.ARRAYS:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(fitted, name))
-    assert loaded.component_names == tuple(f"component {number}" for number in range(1, 6))
+    assert loaded.component_names == tuple(f"factor {number}" for number in range(1, 6))
     assert loaded.covariates == fitted.covariates and loaded.genes == fitted.genes
 
 
