@@ -1,8 +1,8 @@
 """Generator G(b, c, z): a nodule and its mask, synthesised into a nodule-free background patch.
 
     generator = make_generator(config)
-    params = generator.init(key, background, components, noise)
-    synthesis = generator.apply(params, background, components, noise)
+    variables = generator.init(key, background, components, noise)
+    synthesis = generator.apply(variables, background, components, noise)
 """
 
 import flax.linen as nn

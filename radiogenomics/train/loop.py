@@ -99,12 +99,11 @@ def train_fold(trainer, name, directory, seed):
     key = jax.device_put(jax.random.key(seed), sharding.replicated(trainer.mesh))
     save_samples = functools.partial(write_sample_grid, trainer, name, host_arrays, directory / "samples")
     with checkpoint.open_checkpoints(directory / "checkpoints", config.train.keep_checkpoints) as checkpointer:
-        state = trainer.create(key)
-        if "response" in state.generator:
-            fitted = folds.fit_response(config, cohort, rows, transform, trainer.features)
-            state = install_response(state, sharding.replicate(fitted, trainer.mesh))
-        state = checkpoint.restore(checkpointer, state, batches)
+        state = checkpoint.restore(checkpointer, trainer.create(key), batches)
         if int(state.step) == 0:
+            if "response" in state.generator:  # A checkpoint holds the fitted one.
+                fitted = folds.fit_response(config, cohort, rows, transform, trainer.features)
+                state = install_response(state, sharding.replicate(fitted, trainer.mesh))
             save_samples(state)
         with writers.open_metrics(directory, int(state.step)) as write_metrics:
             state = run_loop(trainer, name, key, state, arrays, batches, checkpointer, write_metrics, save_samples)

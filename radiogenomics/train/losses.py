@@ -20,6 +20,17 @@ def discriminator_loss(real, fake, mismatched):
     return image + pair + match
 
 
+def describe_discriminator(loss, real, fake, mismatched):
+    """The metrics of a discriminator's step: its loss, and the mean scores of the three Verdicts that it gave."""
+    return {
+        "discriminator_loss": loss,
+        "score_real": real.pair.mean(),
+        "score_fake": fake.pair.mean(),
+        "match_real": real.match.mean(),
+        "match_mismatched": mismatched.match.mean(),
+    }
+
+
 def _hinge(real, fake):
     return jax.nn.relu(1.0 - real).mean() + jax.nn.relu(1.0 + fake).mean()
 

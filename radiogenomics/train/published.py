@@ -69,13 +69,7 @@ def update_discriminator(config, players, state, batch, key):
     params = state.discriminator["params"]
     (loss, (real, other, _, fake)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
     update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
-    metrics = {
-        "discriminator_loss": loss,
-        "score_real": real.pair.mean(),
-        "score_fake": fake.pair.mean(),
-        "match_real": real.match.mean(),
-        "match_mismatched": other.match.mean(),
-    }
+    metrics = losses.describe_discriminator(loss, real, fake, other)
     return {"params": optax.apply_updates(params, update)}, optimizer, metrics
 
 

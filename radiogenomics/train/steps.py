@@ -147,13 +147,7 @@ def update_discriminator(config, players, state, batch, key):
     params = state.discriminator["params"]
     (loss, (stats, real, fake, mismatched)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
     update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
-    metrics = {
-        "discriminator_loss": loss,
-        "score_real": real.pair.mean(),
-        "score_fake": fake.pair.mean(),
-        "match_real": real.match.mean(),
-        "match_mismatched": mismatched.match.mean(),
-    }
+    metrics = losses.describe_discriminator(loss, real, fake, mismatched)
     return {"params": optax.apply_updates(params, update)} | stats, optimizer, metrics
 
 
