@@ -43,8 +43,8 @@ def gene_settings():
         clip_sd=4.0,  # robust SDs beyond which log2 expression is clipped
         implausible="clip",  # values no tissue has: "clip" like all others, or "median": counted as unknown
         not_detected="zero",  # "zero", or "half_minimum": half of the gene's lowest detected value
-        front_end="rotated_pca",  # or "pca", "metagenes" (k-means), "pathways" (gene_sets), "none": the genes
-        components=30,  # of the front ends "rotated_pca", "pca" and "metagenes"
+        front_end="factors",  # of genes that go together (rotated components); or "pca", "metagenes" (k-means), "pathways" (gene_sets), "none": the genes
+        components=30,  # of the front ends "factors", "pca" and "metagenes"
         gene_sets="",  # path of a GMT file, for "pathways"
         min_set_size=10,  # genes of a set in the cohort; smaller sets are left out
         adjust=("sequencing_batch", "site"),  # covariates removed from genes, and from features at the statistic
@@ -87,7 +87,7 @@ def train_settings():
         beta2=0.99,
         clip_norm=10.0,  # largest gradient norm of a player's step; 0: no limit
         ema_half_life_images=2000.0,
-        component_noise=0.4,  # SD added to the whitened gene components
+        component_noise=0.4,  # SD added to the gene components, which have SD 1
         mix_share=0.8,  # of the synthesised examples, from two patients' genes mixed with their features
         adversarial_weight=1.0,
         match_weight=1.0,  # of the gene-matching head in both players

@@ -11,16 +11,17 @@ from sklearn.cluster import KMeans
 from radiogenomics.data import gene_sets
 from radiogenomics.errors import InputError
 
-LIMITED = ("rotated_pca", "pca", "metagenes")  # those whose number of components is genes.components
+LIMITED = ("factors", "pca", "metagenes")  # those whose number of components is genes.components
+CARRIERS = 0.5  # a gene carries a factor from this share of the strongest gene's correlation with it
 
 
 def fit_front_end(standardised, genes, config):
     """Fits the front end `genes.front_end`.
 
-    "rotated_pca": whitened principal components, rotated so that each is carried by few genes (varimax). "pca": the
-    same, not rotated. "metagenes": standardised means of the genes of k-means clusters. "pathways":
+    "factors": principal components, rotated so that each is carried by few genes (varimax), and scored by those genes
+    alone. "pca": whitened principal components. "metagenes": standardised means of the genes of k-means clusters. "pathways":
     standardised means of the genes of the sets in the GMT file `genes.gene_sets` with at least `genes.min_set_size`
-    genes among `genes`. "none": the genes themselves. Only principal components, rotated or not, are uncorrelated.
+    genes among `genes`. "none": the genes themselves. Only the components of "pca" are uncorrelated.
 
     Args:
       standardised: [patients, G] of the training patients, mean 0 and SD 1, constant genes 0.
@@ -37,8 +38,8 @@ def fit_front_end(standardised, genes, config):
     kind, count = config.genes.front_end, config.genes.components
     if kind == "pca":
         return _numbered("component", count), _principal_loadings(standardised, count)
-    if kind == "rotated_pca":
-        return _numbered("factor", count), _rotated_loadings(standardised, count)
+    if kind == "factors":
+        return _numbered("factor", count), _factor_loadings(standardised, count)
     if kind == "metagenes":
         labels = cluster_genes(standardised, count, config.seed)
         return _numbered("metagene", count), _mean_loadings(standardised, labels[:, None] == np.arange(count))
@@ -48,7 +49,7 @@ def fit_front_end(standardised, genes, config):
         return tuple(sets), _mean_loadings(standardised, members)
     if kind == "none":
         return (), np.zeros((len(genes), 0), np.float32)
-    raise InputError(f"genes.front_end: '{kind}'; expected 'rotated_pca', 'pca', 'metagenes', 'pathways' or 'none'.")
+    raise InputError(f"genes.front_end: '{kind}'; expected 'factors', 'pca', 'metagenes', 'pathways' or 'none'.")
 
 
 def _numbered(name, count):
@@ -71,14 +72,24 @@ def _principal_loadings(standardised, count):
     return (directions[:count] * (signs * np.sqrt(patients) / singular[:count])[:, None]).T.astype(np.float32)
 
 
-def _rotated_loadings(standardised, count):
-    """Loadings [G, count] of whitened principal components after a varimax rotation, which keeps them whitened."""
+def _factor_loadings(standardised, count):
+    """Loadings [G, count] of varimax factors, each the mean of the genes that carry it, weighted by correlation.
+
+    All genes together would fit the training patients' chance too: with 5,000 genes and 100 patients such a factor has
+    SD 1 on them and half of it on later ones, and every effect that is learned from it comes out as much too small.
+    """
     loadings = _principal_loadings(standardised, count)
-    correlations = standardised.T @ (standardised @ loadings) / len(standardised)
-    rotation = rotate_varimax(correlations)
+    loadings = loadings @ rotate_varimax(_correlations(standardised, loadings))
+    weights = _correlations(standardised, loadings)
+    weights = np.where(np.abs(weights) >= CARRIERS * np.abs(weights).max(axis=0), weights, 0.0)
     # The sign of a factor is arbitrary; most of its weight goes up with it.
-    signs = np.where(((correlations @ rotation) ** 3).sum(axis=0) < 0, -1.0, 1.0)
-    return (loadings @ rotation * signs).astype(np.float32)
+    weights *= np.where(weights.sum(axis=0) < 0, -1.0, 1.0)
+    return _scale_to_sd(standardised, weights)
+
+
+def _correlations(standardised, loadings):
+    """Correlations [G, K] of genes with whitened components."""
+    return standardised.T @ (standardised @ loadings) / len(standardised)
 
 
 def rotate_varimax(loadings, iterations=500, tolerance=1e-6):
@@ -124,7 +135,11 @@ def cluster_genes(standardised, count, seed):
 
 def _mean_loadings(standardised, members):
     """Loadings [G, K] that average the members [G, K] of each group, to SD 1; zero for a group that never varies."""
-    weights = members.astype(np.float64)
+    return _scale_to_sd(standardised, members.astype(np.float64))
+
+
+def _scale_to_sd(standardised, weights):
+    """Weights [G, K] scaled so that components have SD 1; zero where the component never varies."""
     sd = (standardised @ weights).std(axis=0)
     return (weights / np.where(sd > 1e-6, sd, np.inf)).astype(np.float32)
 

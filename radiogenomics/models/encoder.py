@@ -5,6 +5,8 @@ import jax.numpy as jnp
 
 from radiogenomics.models import layers, response
 
+START_SD = 0.01  # of the learned part's weights
+
 
 class GeneEncoder(nn.Module):
     """Code E(u) [batch, code_size] of components u [batch, K]: expected image features, then what is learned.
@@ -26,5 +28,7 @@ class GeneEncoder(nn.Module):
             expected = response.expect_features(surface.value, components)
             seen = jnp.concatenate([components, expected], axis=-1)
         hidden = layers.leaky_relu(nn.Dense(self.hidden)(seen))
-        learned = nn.Dense(size)(seen) + nn.Dense(size)(hidden)
+        # Almost nothing at the start: a random code of this many values would drown the few that are expected.
+        small = nn.initializers.normal(START_SD)
+        learned = nn.Dense(size, kernel_init=small)(seen) + nn.Dense(size, kernel_init=small)(hidden)
         return jnp.concatenate([expected, learned], axis=-1) if self.features else learned

@@ -89,11 +89,11 @@ def fit_response(config, cohort, rows, transform, features):
     """The generator's "response" variables, fitted on the patients in `rows`; features as in `training_arrays`."""
     standardised = transform.standardise(cohort.expression[rows], cohort.covariates.iloc[rows])
     per_patient, mean, sd = scale_features(cohort, rows, features)
-    patches = np.isin(cohort.nodules.patient, rows)
-    deviations = ((features - per_patient[cohort.nodules.patient]) / sd)[patches]
+    own = np.isin(cohort.nodules.patient, rows)
     return response.fit_response(
         transform.components(standardised), transform.covariates.design(cohort.covariates.iloc[rows]),
-        ((per_patient - mean) / sd)[rows], deviations, config.seed,
+        ((per_patient - mean) / sd)[rows], ((features - mean) / sd)[own],
+        np.searchsorted(rows, cohort.nodules.patient[own]), config.seed,
     )
 
 

@@ -4,26 +4,27 @@ import numpy as np
 from sklearn.linear_model import LassoCV
 
 from radiogenomics.data import covariates
-from radiogenomics.models.response import ResponseSurface
+from radiogenomics.models.response import ResponseSurface, expect_features
 
 PENALTIES = 30  # on the path of which cross-validation over patients chooses one
 CROSS_VALIDATION = 5
 
 
-def fit_response(components, design, targets, deviations, seed):
+def fit_response(components, design, targets, patches, owners, seed):
     """The generator's "response" variables from training patients: surface and scatter.
 
     The surface is a lasso per feature on components, their squares and products.
 
     Few of the hundreds of terms are kept (Tibshirani 1996), which is what 100 patients can carry where the components
-    are rotated towards groups of genes ("rotated_pca", "metagenes", "pathways").
+    stand for groups of genes ("factors", "metagenes", "pathways").
 
     Args:
       components: [patients, K].
       design: [patients, Q] covariates, whose effects on the features are not the genes'.
       targets: [patients, F] features in SDs.
-      deviations: [patches, F] features of patches less those of their patient, in the same SDs; their covariance is
-        the scatter's.
+      patches: [N, F] features of patches, in the same SDs. The scatter is their covariance around what their patient's
+        genes let expect: what genes do not determine, be it of the patient or of the patch.
+      owners: [N] row of each patch's patient.
       seed: integer.
     """
     adjusted = covariates.remove_effects(design, covariates.fit_effects(design, targets), targets)
@@ -42,7 +43,8 @@ def fit_response(components, design, targets, deviations, seed):
         linear[feature] = weights[:count]
         quadratic[feature, first, second] = weights[count:]
     surface = ResponseSurface(*(part.astype(np.float32) for part in (constant, linear, quadratic)))
-    return {"encoder": {"surface": surface}, "scatter": _factor(deviations).astype(np.float32)}
+    scatter = _factor(patches - np.asarray(expect_features(surface, components))[owners])
+    return {"encoder": {"surface": surface}, "scatter": scatter.astype(np.float32)}
 
 
 def list_terms(components):
@@ -52,6 +54,7 @@ def list_terms(components):
 
 
 def _factor(deviations):
-    """Lower-triangular factor [F, F] of the deviations' covariance; a patient with one patch has none."""
+    """Lower-triangular factor [F, F] of the covariance of deviations [N, F]."""
+    deviations = deviations - deviations.mean(axis=0)
     covariance = deviations.T @ deviations / len(deviations)
     return np.linalg.cholesky(covariance + 1e-6 * np.eye(len(covariance)))

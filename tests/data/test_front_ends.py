@@ -81,20 +81,40 @@ def test_without_a_front_end_there_are_no_components(standardised, make_config):
     assert names == () and loadings.shape == (30, 0)
 
 
-def test_rotated_components_are_whitened_and_find_the_groups(make_config):
-    """Five independent groups of genes with equal variance: plain components mix them, rotated ones do not."""
-    generator = np.random.default_rng(0)
-    groups = np.repeat(np.arange(5), 12)
-    values = generator.standard_normal((60, 5))[:, groups] + 0.7 * generator.standard_normal((60, 60))
-    standardised = (values - values.mean(axis=0)) / values.std(axis=0)
+def make_groups(patients, genes, seed, members=12):
+    """Standardised values of five independent groups of genes with equal variance and of genes on their own."""
+    generator = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(5), members)
+    values = generator.standard_normal((patients, genes))
+    values[:, : len(groups)] *= 0.7
+    values[:, : len(groups)] += generator.standard_normal((patients, 5))[:, groups]
+    return (values - values.mean(axis=0)) / values.std(axis=0), groups
+
+
+def test_factors_find_the_groups_and_plain_components_mix_them(make_config):
+    standardised, groups = make_groups(60, 60, 0)
     genes = [f"G{number}" for number in range(60)]
     purity = {}
-    for kind in ("pca", "rotated_pca"):
+    for kind in ("pca", "factors"):
         config = make_config(genes={"front_end": kind, "components": 5})
         _, loadings = front_ends.fit_front_end(standardised, genes, config)
         components = standardised @ loadings
-        np.testing.assert_allclose(components.T @ components / 60, np.eye(5), atol=1e-3)
+        np.testing.assert_allclose(components.std(axis=0), 1.0, atol=1e-3)
         share = np.square(standardised.T @ components / 60)
         by_group = np.stack([share[groups == group].sum(axis=0) for group in range(5)])
         purity[kind] = (by_group.max(axis=0) / by_group.sum(axis=0)).min()
-    assert purity["rotated_pca"] > 0.9 > purity["pca"]
+    assert purity["factors"] > 0.9 > purity["pca"]
+    carriers = [set(groups[column != 0]) for column in loadings.T]
+    assert sorted(map(tuple, carriers)) == [(group,) for group in range(5)]
+    assert (loadings.sum(axis=0) > 0).all()
+
+
+def test_factors_mean_the_same_in_later_patients(make_config):
+    """Scored by all genes, they would have SD 1 where they were fitted and much less elsewhere."""
+    standardised, _ = make_groups(300, 2000, 1, members=50)
+    spread = {}
+    for kind in ("pca", "factors"):
+        config = make_config(genes={"front_end": kind, "components": 5})
+        _, loadings = front_ends.fit_front_end(standardised[:60], [f"G{number}" for number in range(2000)], config)
+        spread[kind] = np.median((standardised[60:] @ loadings).std(axis=0))
+    assert spread["factors"] > 0.85 > spread["pca"]

@@ -7,17 +7,23 @@ import pytest
 from radiogenomics.models.response import expect_features, flat_surface, scatter_features
 from radiogenomics.train import folds, response
 
+SPREAD = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.5]])
+
 
 @pytest.fixture(scope="module")
 def fitted():
-    """(components, targets, response variables) of 120 patients with a linear, a U-shaped and an interaction link."""
+    """(components, targets, response variables) of 120 patients with a linear, a U-shaped and an interaction link.
+
+    A patient has four patches, which differ from what its genes let expect by `SPREAD` times white noise.
+    """
     generator = np.random.default_rng(0)
     components = generator.standard_normal((240, 8)).astype(np.float32)
     signals = [components[:, 0], (components[:, 1] ** 2 - 1) / np.sqrt(2), components[:, 2] * components[:, 3]]
     targets = np.stack(signals, axis=1) + 0.3 * generator.standard_normal((240, 3))
-    deviations = generator.standard_normal((500, 3)) @ np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.2]])
+    owners = np.repeat(np.arange(120), 4)
+    patches = np.stack(signals, axis=1)[owners] + generator.standard_normal((480, 3)) @ SPREAD
     design = np.zeros((120, 0))
-    return components, targets, response.fit_response(components[:120], design, targets[:120], deviations, 0)
+    return components, targets, response.fit_response(components[:120], design, targets[:120], patches, owners, 0)
 
 
 def test_planted_links_are_expected_of_new_patients(fitted):
@@ -37,10 +43,10 @@ def test_expectation_is_the_polynomial_of_its_terms(fitted):
     np.testing.assert_allclose(expect_features(surface, components[0]), by_hand, rtol=1e-4, atol=1e-5)
 
 
-def test_scatter_has_the_covariance_of_the_deviations(fitted):
+def test_scatter_has_the_covariance_of_what_genes_do_not_determine(fitted):
     noise = np.random.default_rng(1).standard_normal((40_000, 5)).astype(np.float32)
     drawn = np.asarray(scatter_features(jnp.asarray(fitted[2]["scatter"]), noise))
-    np.testing.assert_allclose(np.cov(drawn.T), [[1, 0.5, 0], [0.5, 1.25, 0], [0, 0, 0.04]], atol=0.12)
+    np.testing.assert_allclose(np.cov(drawn.T), SPREAD.T @ SPREAD, atol=0.2)
 
 
 def test_a_flat_surface_expects_nothing():
