@@ -43,7 +43,7 @@ def gene_settings():
         clip_sd=4.0,  # robust SDs beyond which log2 expression is clipped
         implausible="clip",  # values no tissue has: "clip" like all others, or "median": counted as unknown
         not_detected="zero",  # "zero", or "half_minimum": half of the gene's lowest detected value
-        front_end="factors",  # of genes that go together (rotated components); or "pca", "metagenes" (k-means), "pathways" (gene_sets), "none": the genes
+        front_end="factors",  # or "pca", "metagenes" (k-means), "pathways" (gene_sets), "none": the genes
         components=30,  # of the front ends "factors", "pca" and "metagenes"
         gene_sets="",  # path of a GMT file, for "pathways"
         min_set_size=10,  # genes of a set in the cohort; smaller sets are left out
