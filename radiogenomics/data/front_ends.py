@@ -21,7 +21,8 @@ def fit_front_end(standardised, genes, config):
     "factors": principal components, rotated so that each is carried by few genes (varimax), and scored by those genes
     alone. "pca": whitened principal components. "metagenes": standardised means of the genes of k-means clusters.
     "pathways": standardised means of the genes of the sets in the GMT file `genes.gene_sets` with at least
-    `genes.min_set_size` genes among `genes`. "none": the genes themselves. Only the components of "pca" are uncorrelated.
+    `genes.min_set_size` genes among `genes`. "none": the genes themselves.
+    Only the components of "pca" are uncorrelated.
 
     Args:
       standardised: [patients, G] of the training patients, mean 0 and SD 1, constant genes 0.
