@@ -62,6 +62,7 @@ class Generator(nn.Module):
         self.head = layers.convolution(self.ndim, 2, kernel=1)
         if self.features:
             self.scatter = self.variable("response", "scatter", jnp.zeros, (self.features, self.features))
+            self.limits = self.variable("response", "limits", response.set_no_limits, self.features)
         if self.outlined:
             self.outline = outline.Outline(self.ndim, self.size)
 
@@ -92,7 +93,7 @@ class Generator(nn.Module):
         if not self.features:
             return jnp.concatenate([code, noise], axis=-1)
         expected, learned = jnp.split(code, [self.features], axis=-1)
-        intended = expected + response.scatter_features(self.scatter.value, noise)
+        intended = response.intend_features(expected, self.scatter.value, self.limits.value, noise)
         return jnp.concatenate([intended, learned, noise], axis=-1)
 
     def _distance(self, style, noise):

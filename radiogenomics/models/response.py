@@ -33,9 +33,18 @@ def expect_features(surface, components):
     return surface.constant + components @ surface.linear.T + second
 
 
-def scatter_features(factor, noise):
-    """Deviations [..., F] of a patch from its patient, as patches of one patient differ.
+def set_no_limits(features):
+    """Limits [2, F] that nothing reaches; finite, as all of a training state must be."""
+    return jnp.full((2, features), 1e6).at[0].multiply(-1.0)
 
-    The first F values of the noise [..., Z] stand for them; `factor` [F, F] correlates them.
+
+def intend_features(expected, scatter, limits, noise):
+    """What a nodule is meant to show [..., F]: expected features, moved as the noise says, within what was seen.
+
+    Args:
+      expected: [..., F].
+      scatter: [F, F] factor that correlates the first F values of the noise: what genes do not determine.
+      limits: [2, F] lowest and highest value in any training patch; a sum of tails would ask for nodules beyond.
+      noise: [..., Z].
     """
-    return noise[..., : len(factor)] @ factor.T
+    return jnp.clip(expected + noise[..., : len(scatter)] @ scatter.T, limits[0], limits[1])

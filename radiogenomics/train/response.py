@@ -11,7 +11,7 @@ CROSS_VALIDATION = 5
 
 
 def fit_response(components, design, targets, patches, owners, seed):
-    """The generator's "response" variables from training patients: surface and scatter.
+    """The generator's "response" variables from training patients: surface, scatter and limits.
 
     The surface is a lasso per feature on components, their squares and products.
 
@@ -23,7 +23,7 @@ def fit_response(components, design, targets, patches, owners, seed):
       design: [patients, Q] covariates, whose effects on the features are not the genes'.
       targets: [patients, F] features in SDs.
       patches: [N, F] features of patches, in the same SDs. The scatter is their covariance around what their patient's
-        genes let expect: what genes do not determine, be it of the patient or of the patch.
+        genes let expect: what genes do not determine, be it of the patient or of the patch; the limits are their range.
       owners: [N] row of each patch's patient.
       seed: integer.
     """
@@ -44,7 +44,10 @@ def fit_response(components, design, targets, patches, owners, seed):
         quadratic[feature, first, second] = weights[count:]
     surface = ResponseSurface(*(part.astype(np.float32) for part in (constant, linear, quadratic)))
     scatter = _factor(patches - np.asarray(expect_features(surface, components))[owners])
-    return {"encoder": {"surface": surface}, "scatter": scatter.astype(np.float32)}
+    limits = np.stack([patches.min(axis=0), patches.max(axis=0)])
+    return {
+        "encoder": {"surface": surface}, "scatter": scatter.astype(np.float32), "limits": limits.astype(np.float32),
+    }
 
 
 def list_terms(components):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 
 from radiogenomics.data import window
-from radiogenomics.models.response import expect_features, scatter_features
+from radiogenomics.models.response import expect_features, intend_features
 from radiogenomics.train import augment, losses, published, sharding
 from radiogenomics.train.measurement import synthesised_features
 from radiogenomics.train.state import TrainState
@@ -71,7 +71,7 @@ def set_targets(response, arrays, indices, weights, mixed, noise):
     if response is None:
         return weights[0] * arrays.targets[indices["patient"]] + weights[1] * arrays.targets[indices["other"]]
     expected = expect_features(response["encoder"]["surface"], mixed)
-    return expected + scatter_features(response["scatter"], noise)
+    return intend_features(expected, response["scatter"], response["limits"], noise)
 
 
 def _noisy_components(config, arrays, rows, key):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radiogenomics.models.response import expect_features, flat_surface, scatter_features
+from radiogenomics.models.response import expect_features, flat_surface, intend_features, set_no_limits
 from radiogenomics.train import folds, response
 
 SPREAD = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.5]])
@@ -45,8 +45,15 @@ def test_expectation_is_the_polynomial_of_its_terms(fitted):
 
 def test_scatter_has_the_covariance_of_what_genes_do_not_determine(fitted):
     noise = np.random.default_rng(1).standard_normal((40_000, 5)).astype(np.float32)
-    drawn = np.asarray(scatter_features(jnp.asarray(fitted[2]["scatter"]), noise))
+    drawn = np.asarray(intend_features(0.0, jnp.asarray(fitted[2]["scatter"]), set_no_limits(3), noise))
     np.testing.assert_allclose(np.cov(drawn.T), SPREAD.T @ SPREAD, atol=0.2)
+
+
+def test_no_nodule_beyond_the_training_patches_is_asked_for(fitted):
+    limits = fitted[2]["limits"]
+    far = np.array([[100.0, 0.0, -100.0]])
+    intended = np.asarray(intend_features(far, np.zeros((3, 3)), limits, np.zeros((1, 5))))
+    np.testing.assert_array_equal(intended, [[limits[1, 0], 0.0, limits[0, 2]]])
 
 
 def test_a_flat_surface_expects_nothing():
