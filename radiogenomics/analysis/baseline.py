@@ -14,7 +14,7 @@ import xarray
 from scipy import stats
 
 from radiogenomics import provenance
-from radiogenomics.analysis import features, metagenes, statistics
+from radiogenomics.analysis import detection, features, metagenes, statistics
 from radiogenomics.data import covariates as covariate_models
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
@@ -91,6 +91,7 @@ def classical_map(tables, config):
             "feature_value": (("patient", "feature"), outcomes),
         }
     ).astype(np.float32)
+    dataset.attrs = detection.describe_limit(by_gene.largest, [np.arange(len(outcomes))])
     return _label(dataset, tables, config)
 
 
@@ -143,7 +144,7 @@ def _label(dataset, tables, config):
     )
     dataset["association"].attrs["units"] = "feature unit per gene SD (rho times the feature's SD)"
     dataset["p"].attrs["units"] = "permutation of patients' features, two-sided"
-    dataset.attrs = {
+    dataset.attrs |= {
         "title": "radiogenomic map",
         "route": "classical",
         "adjusted_for": ", ".join(config.genes.adjust),

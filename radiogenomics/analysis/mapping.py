@@ -2,6 +2,16 @@
 
     dataset = radiogenomic_map(run)              # everybody, all genes, the features of the config
     dataset["association"].sel(gene="EGFR")
+
+Beside the variables of design 4.4, all [gene, feature]:
+
+| variable | meaning |
+|---|---|
+| `score_unadjusted`, `p_unadjusted` | evidence with the real features as measured; the genes stay residualised |
+| `score_range_low`, `score_range_high` | smallest and largest score when one site or sequencing batch is left out |
+
+Attributes: `family_wise_threshold`, the score that 5 % of permutations exceed somewhere in the table, and
+`smallest_certifiable_correlation`, which passes it with 80 % power.
 """
 
 import difflib
@@ -13,7 +23,16 @@ import tqdm
 import xarray
 
 from radiogenomics import provenance
-from radiogenomics.analysis import association, features, jacobian, metagenes, statistics, synthesis
+from radiogenomics.analysis import (
+    association,
+    confounders,
+    detection,
+    features,
+    jacobian,
+    metagenes,
+    statistics,
+    synthesis,
+)
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature, resolve
@@ -45,13 +64,15 @@ def radiogenomic_map(run, gate=None, patients=None, genes=None, feature_list=Non
     positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
     if weights is None:
         weights = cohort_metagenes(run)
-    real = features.adjust_features(run, features.real_features(run.cohort, names).to_numpy())[rows]
+    measured = features.real_features(run.cohort, names).to_numpy()
+    real = features.adjust_features(run, measured)[rows]
     # Made once for all folds, so that they compile once.
     gradient = jacobian.feature_sensitivity(synthesis.mean_features(run, names))
     measure = synthesis.measured_images(run, names)
     parts = [_map_fold(run, fold, mapped, weights, columns, gradient, measure) for fold, mapped in folds]
     by_gene, (by_metagene,), (effects,) = (_stack(parts, key) for key in ("gene", "metagene", "effect"))
     dataset = _gene_table(run, by_gene, real, positions)
+    dataset.update(confounders.confounder_table(run, by_gene[2], measured[rows], real, rows, positions))
     dataset.update(_metagene_table(run, by_metagene, effects, real, positions))
     dataset["metagene_loading"] = (("gene", "metagene"), weights[columns])
     dataset["pixel_effect"], dataset["pixel_mask_effect"] = _pixel_maps(parts)
@@ -168,7 +189,7 @@ def _gene_table(run, by_gene, real, positions):
         "q": statistics.benjamini_hochberg(evidence.p),
         "p_max": evidence.p_max,
     }
-    return _dataset(table, ("gene", "feature"))
+    return _dataset(table, ("gene", "feature")).assign_attrs(detection.describe_limit(evidence.largest, positions))
 
 
 def _metagene_table(run, predicted, effects, real, positions):
@@ -230,7 +251,7 @@ def _label(run, dataset, names, columns, rows, weights):
     }
     for name, unit in units.items():
         dataset[name].attrs["units"] = unit
-    dataset.attrs = {
+    dataset.attrs |= {
         "title": "radiogenomic map",
         "route": "generator",
         "cohort_fingerprint": run.cohort.fingerprint,

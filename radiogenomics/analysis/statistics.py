@@ -7,11 +7,12 @@ from scipy import stats
 
 
 class Evidence(NamedTuple):
-    """Result of `permutation_evidence`; every array [M, F]."""
+    """Result of `permutation_evidence`; arrays [M, F] but the last."""
 
     score: np.ndarray
     p: np.ndarray
     p_max: np.ndarray
+    largest: np.ndarray  # [count] ascending; each permutation's largest score over the whole table
 
 
 def standardise_within(values, folds):
@@ -63,7 +64,7 @@ def permutation_evidence(predictors, outcomes, folds, count, seed, two_sided=Fal
       two_sided: test |score| (predictors without a direction) instead of score > 0.
 
     Returns:
-      Evidence with score, p and p_max [M, F]; p = (1 + exceedances) / (1 + count).
+      Evidence with score, p and p_max [M, F]; p = (1 + exceedances) / (1 + count); and the null of the largest score.
     """
     permuted = standardise_within(outcomes, folds)[within_fold_permutations(folds, count, seed)]  # [count, P, F]
     actual = standardise_within(outcomes, folds)
@@ -82,7 +83,7 @@ def permutation_evidence(predictors, outcomes, folds, count, seed, two_sided=Fal
             np.maximum(block, null.max(axis=1), out=block)
     largest = np.sort(largest)
     above = count - np.searchsorted(largest, _extent(score, two_sided) - 1e-6)
-    return Evidence(score, (1 + exceeded) / (1 + count), (1 + above) / (1 + count))
+    return Evidence(score, (1 + exceeded) / (1 + count), (1 + above) / (1 + count), largest)
 
 
 def _extent(values, two_sided):

@@ -135,6 +135,7 @@ def map_section(files):
             interactive.interactive_map(dataset, map_tables.group_genes(dataset, GENES_EXPLORED))
         ),
         "supported": supported,
+        "limit": map_tables.describe_detection(dataset),
         "stale": judged & set(dataset["feature"].values) != set(supported),
         "hits": int((dataset["q"].sel(feature=supported).values < fdr).sum()),
         "top": [

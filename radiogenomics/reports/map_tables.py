@@ -4,7 +4,7 @@ import numpy as np
 from scipy import stats
 
 from radiogenomics.analysis import recovery
-from radiogenomics.reports.formatting import feature_label
+from radiogenomics.reports.formatting import correlation, feature_label
 
 COMPARED_TOP = 50  # genes at the head of two rankings whose overlap is counted
 FAMILY_WISE = 0.05
@@ -96,6 +96,19 @@ def _metagene_row(one, features, dataset):
         key: float(best[f"metagene_effect{suffix}"].item()) if f"metagene_effect{suffix}" in best else None
         for key, suffix in (("effect", ""), ("se", "_se"), ("p", "_p"), ("q", "_q"), ("p_max", "_p_max"))
     }
+
+
+def describe_detection(dataset):
+    """The weakest link that the map could have certified, as a sentence; empty where the map does not say."""
+    limit = dataset.attrs.get("smallest_certifiable_correlation", np.nan)
+    if not np.isfinite(limit):
+        return ""
+    return (
+        f"Over the {dataset.sizes['gene'] * dataset.sizes['feature']:,} gene-feature pairs tested, "
+        f"{dataset.sizes['patient']} patients certify a correlation of {correlation(limit)} with 80 % power at "
+        f"family-wise p < {FAMILY_WISE:g} (a score of {correlation(dataset.attrs['family_wise_threshold'])} passes); "
+        "weaker links can go unseen."
+    )
 
 
 def compare_maps(dataset, baseline, fdr):

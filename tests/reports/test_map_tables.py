@@ -79,3 +79,11 @@ def test_routes_are_scored_on_the_genes_they_share():
 def test_links_to_features_outside_the_map_are_left_out():
     planted = map_tables.score_routes(make_map().sel(feature=["mean_hu"]), None, TRUTH, 0.05)
     assert planted["links"] == [] and planted["chance"] is None
+
+
+def test_the_detection_limit_is_told_where_the_map_has_it():
+    dataset = make_map()
+    assert map_tables.describe_detection(dataset) == ""
+    dataset.attrs |= {"smallest_certifiable_correlation": 0.512, "family_wise_threshold": 0.41}
+    told = map_tables.describe_detection(dataset)
+    assert "60 gene-feature pairs" in told and "24 patients certify a correlation of 0.51" in told and "0.41" in told
