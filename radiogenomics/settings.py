@@ -129,7 +129,9 @@ def map_settings():
         ),
         backgrounds=1,  # of other patients, the same for all ...
         noises=8,  # ... each with as many noises
-        metagenes=0,  # 0: the number chosen by the silhouette rule
+        metagene_method="kmeans",  # or "hierarchical" (average linkage), "gene_sets" (those of gene_sets)
+        metagenes=0,  # 0: the number chosen by the silhouette rule; 10: as Zhou et al. 2018; not read by "gene_sets"
+        gene_sets="",  # path of a GMT file, for "gene_sets"; sets below genes.min_set_size are left out
         permutations=9999,
         bootstraps=200,
         fdr=0.05,  # q below which a gene-feature pair is a hit

@@ -41,7 +41,7 @@ def tables_of_cohort(cohort, config):
 
 
 def classical_map(tables, config):
-    """Spearman map of genes and of k-means metagenes against image features.
+    """Spearman map of genes and of metagenes (`metagenes.find_metagenes`) against image features.
 
     Genes and features are adjusted for `genes.adjust` first. Null: features are exchangeable among patients given the
     genes; unit: the patient; two-sided. `score` is |Spearman rho|, its sign is that of `association`. With many
@@ -52,7 +52,8 @@ def classical_map(tables, config):
       config: the configuration; reads `genes`, `map` and `seed`.
 
     Returns:
-      An `xarray.Dataset` with the variables of design 4.4 that apply, and `three_step_score` [gene, feature].
+      An `xarray.Dataset` with the variables of design 4.4 that apply, and `three_step_score` [gene, feature]: what the
+      gene's metagene has, or on average those that it is in.
 
     Raises:
       InputError: with fewer than ten patients, or a feature without variation.
@@ -69,10 +70,11 @@ def classical_map(tables, config):
     outcomes = _adjusted(tables, transform)
     sd = np.nanstd(outcomes, axis=0)
     by_gene = _evidence(standardised, outcomes, config)
-    weights = metagenes.find_metagenes(standardised, config.map.metagenes, config.seed)
-    scores = standardised @ weights
+    groups = metagenes.find_metagenes(standardised, list(tables.expression.columns), config)
+    scores = standardised @ groups.weights
     by_metagene = _evidence(scores, outcomes, config)
-    membership = np.abs(_correlations(standardised, scores)) * (weights > 0)
+    members = groups.weights > 0
+    membership = np.abs(_correlations(standardised, scores)) * members / np.maximum(members.sum(1, keepdims=True), 1)
     dataset = xarray.Dataset(
         {
             "association": (("gene", "feature"), by_gene.score * sd),
@@ -87,12 +89,13 @@ def classical_map(tables, config):
             "metagene_effect_p": (("metagene", "feature"), by_metagene.p),
             "metagene_effect_q": (("metagene", "feature"), statistics.benjamini_hochberg(by_metagene.p)),
             "metagene_effect_p_max": (("metagene", "feature"), by_metagene.p_max),
-            "metagene_loading": (("gene", "metagene"), weights),
+            "metagene_loading": (("gene", "metagene"), groups.weights),
+            "metagene_stability": ("metagene", groups.stability),
             "feature_value": (("patient", "feature"), outcomes),
         }
     ).astype(np.float32)
     dataset.attrs = detection.describe_limit(by_gene.largest, [np.arange(len(outcomes))])
-    return _label(dataset, tables, config)
+    return _label(dataset, tables, groups, config)
 
 
 def check_tables(tables):
@@ -131,13 +134,13 @@ def _correlations(a, b):
     return statistics.standardise_within(a, everybody).T @ statistics.standardise_within(b, everybody)
 
 
-def _label(dataset, tables, config):
+def _label(dataset, tables, groups, config):
     names = list(tables.features.columns)
     described = [_described(name) for name in names]
     dataset = dataset.assign_coords(
         gene=list(tables.expression.columns),
         feature=names,
-        metagene=[f"metagene {number + 1}" for number in range(dataset.sizes["metagene"])],
+        metagene=list(groups.names),
         patient=[str(name) for name in tables.expression.index],
         unit=("feature", [unit for unit, _ in described]),
         ibsi=("feature", [code for _, code in described]),

@@ -17,8 +17,14 @@ LARGEST = 1e30  # of a table's numbers; the map is float32
 def map_cohort(directory, out, config=None):
     """Writes the classical map of a cohort into `out`; by default with the settings the cohort was made with."""
     cohort = cohorts.load_cohort(directory)
-    config = config or ml_collections.ConfigDict(outputs.read_json(directory / "config.json")["config"])
+    config = config or _config_of_cohort(directory)
     _write(baseline.tables_of_cohort(cohort, config), out, config, cohort_fingerprint=cohort.fingerprint)
+
+
+def _config_of_cohort(directory):
+    stored = outputs.read_json(directory / "config.json")["config"]
+    # Settings of the map say nothing about how a cohort was made: one from before a setting existed has its default.
+    return ml_collections.ConfigDict(stored | {"map": settings.map_settings() | stored.get("map", {})})
 
 
 def map_tables(expression, features, covariates, out, config=None):

@@ -41,8 +41,8 @@ def read_map(directory):
 
 
 def long_table(dataset, dims):
-    """A DataFrame with one row per pair of the two dimensions, units and the gate's verdict beside."""
-    names = [name for name, values in dataset.data_vars.items() if values.dims == dims]
+    """A DataFrame with one row per pair of the two dimensions; what the first alone has, units and gate beside."""
+    names = [name for name, values in dataset.data_vars.items() if values.dims in (dims, dims[:1])]
     per_feature = [name for name in ("gate_r", "gate_p", "supported") if name in dataset]
     frame = dataset[[*names, *per_feature]].to_dataframe(dim_order=list(dims)).reset_index()
     return frame.drop(columns="ibsi")

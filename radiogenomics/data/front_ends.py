@@ -3,8 +3,6 @@
 Every map is fitted on the training patients given; its loadings [G, K] are all that a later patient meets.
 """
 
-import logging
-
 import numpy as np
 from sklearn.cluster import KMeans
 
@@ -45,7 +43,8 @@ def fit_front_end(standardised, genes, config):
         labels = cluster_genes(standardised, count, config.seed)
         return _numbered("metagene", count), _mean_loadings(standardised, labels[:, None] == np.arange(count))
     if kind == "pathways":
-        sets = _usable_sets(_read_sets(config.genes.gene_sets), genes, config.genes.min_set_size)
+        sets = _read_sets(config.genes.gene_sets)
+        sets = gene_sets.usable_sets(sets, genes, config.genes.min_set_size, "genes.gene_sets")
         members = np.array([[gene in symbols for symbols in sets.values()] for gene in genes])
         return tuple(sets), _mean_loadings(standardised, members)
     if kind == "none":
@@ -119,16 +118,32 @@ def cluster_genes(standardised, count, seed):
     Raises:
       InputError: unless there are as many different profiles.
     """
+    profiles, varying = unit_profiles(standardised)
+    different = count_different(profiles)
+    if not 1 <= count <= different:
+        raise InputError(f"genes.components: {count} metagenes; {different} genes differ and carry 1 to {different}.")
+    return number_by_size(KMeans(count, n_init=2, random_state=seed).fit_predict(profiles), varying)
+
+
+def unit_profiles(standardised):
+    """Centred profiles [n, patients] of the n genes that vary, and which of all genes do [G], from [patients, G].
+
+    Profiles have unit length: half of a squared Euclidean distance is 1 - correlation.
+    """
     profiles = (standardised - standardised.mean(axis=0)).T
     lengths = np.linalg.norm(profiles, axis=1)
     varying = lengths > 1e-6
-    # On unit length, Euclidean distance is correlation distance. Rounded, because equal genes must not count as two.
-    profiles = profiles[varying] / lengths[varying, None]
-    different = len(np.unique(profiles.round(6), axis=0))
-    if not 1 <= count <= different:
-        raise InputError(f"genes.components: {count} metagenes; {different} genes differ and carry 1 to {different}.")
-    found = KMeans(count, n_init=2, random_state=seed).fit_predict(profiles)
-    order = np.argsort(-np.bincount(found, minlength=count), kind="stable")
+    return profiles[varying] / lengths[varying, None], varying
+
+
+def count_different(profiles):
+    """How many of the profiles [n, patients] differ; rounded, because equal genes must not count as two."""
+    return len(np.unique(profiles.round(6), axis=0))
+
+
+def number_by_size(found, varying):
+    """Labels [G], 0 for the largest cluster, from those of the genes that vary (0, 1, ...); -1 for other genes."""
+    order = np.argsort(-np.bincount(found), kind="stable")
     labels = np.full(len(varying), -1)
     labels[varying] = np.argsort(order)[found]
     return labels
@@ -149,22 +164,3 @@ def _read_sets(path):
     if not path:
         raise InputError("genes.gene_sets: empty; genes.front_end 'pathways' expects the path of a GMT file.")
     return gene_sets.read_gene_sets(path)
-
-
-def _usable_sets(sets, genes, smallest):
-    """The sets with enough of their genes in the cohort; the others are told."""
-    known = set(genes)
-    kept = {name: known.intersection(symbols) for name, symbols in sets.items()}
-    kept = {name: symbols for name, symbols in kept.items() if symbols and len(symbols) >= smallest}
-    if not kept:
-        raise InputError(
-            f"genes.gene_sets: none of the {len(sets)} sets has {smallest} (genes.min_set_size) of the cohort's "
-            f"{len(known)} genes; expected the same kind of gene symbols."
-        )
-    left_out = [name for name in sets if name not in kept]
-    if left_out:
-        logging.warning(
-            "genes.gene_sets: %d of %d sets left out, fewer than %d of their genes in the cohort: %s",
-            len(left_out), len(sets), smallest, ", ".join(left_out),
-        )
-    return kept

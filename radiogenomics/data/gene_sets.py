@@ -1,5 +1,6 @@
 """Gene sets in the GMT format: a line a set, with its name, a description and its genes, separated by tabs."""
 
+import logging
 import pathlib
 
 from radiogenomics.data.expression import read_bytes
@@ -40,3 +41,35 @@ def read_gene_sets(path):
     if not sets:
         raise InputError(f"{path.name}: holds no gene set; expected a line a set, separated by tabs.")
     return sets
+
+
+def usable_sets(sets, genes, smallest, source):
+    """The sets with at least `smallest` of their symbols among `genes`, cut to those; the others are told.
+
+    Args:
+      sets: {name: symbols}.
+      genes: symbols that are known.
+      smallest: number of genes, such as `genes.min_set_size`.
+      source: the field or flag that the sets came from, for messages.
+
+    Returns:
+      {name: set of symbols}, in the order of `sets`.
+
+    Raises:
+      InputError: where no set is left.
+    """
+    known = set(genes)
+    kept = {name: known.intersection(symbols) for name, symbols in sets.items()}
+    kept = {name: symbols for name, symbols in kept.items() if symbols and len(symbols) >= smallest}
+    if not kept:
+        raise InputError(
+            f"{source}: none of the {len(sets)} sets has {smallest} (genes.min_set_size) of the cohort's "
+            f"{len(known)} genes; expected the same kind of gene symbols."
+        )
+    left_out = [name for name in sets if name not in kept]
+    if left_out:
+        logging.warning(
+            "%s: %d of %d sets left out, fewer than %d of their genes in the cohort: %s",
+            source, len(left_out), len(sets), smallest, ", ".join(left_out),
+        )
+    return kept
