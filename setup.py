@@ -43,6 +43,6 @@ setuptools.setup(
         "beam": ["apache-beam>=2.70"],
         "cuda": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],
-        "test": ["hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "ruff"],
+        "test": ["dcor", "hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "ruff"],
     },
 )

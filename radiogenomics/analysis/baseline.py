@@ -1,6 +1,6 @@
 """The classical route, as the field does it: cluster genes, measure features on real nodules, correlate.
 
-Two maps come out of it in one dataset: gene-wise Spearman, and the three-step map in which a gene inherits the
+Two maps come out of it in one dataset: gene by gene, and the three-step map in which a gene inherits the
 correlation of its metagene. Same variables as the generator's map where they apply.
 """
 
@@ -11,11 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import xarray
-from scipy import stats
 
 from radiogenomics import provenance
-from radiogenomics.analysis import detection, features, metagenes, statistics
-from radiogenomics.data import covariates as covariate_models
+from radiogenomics.analysis import dependence, detection, features, metagenes, statistics
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature
@@ -40,92 +38,110 @@ def tables_of_cohort(cohort, config):
     )
 
 
-def classical_map(tables, config):
-    """Spearman map of genes and of metagenes (`metagenes.find_metagenes`) against image features.
+def classical_map(tables, config, statistic="spearman"):
+    """Map of genes and of metagenes (`metagenes.find_metagenes`) against image features, adjusted for `genes.adjust`.
 
-    Genes and features are adjusted for `genes.adjust` first. Null: features are exchangeable among patients given the
-    genes; unit: the patient; two-sided. `score` is |Spearman rho|, its sign is that of `association`. With many
-    covariates for few patients (above one in ten, which is warned of) adjusted p-values come out somewhat too small.
+    "spearman" and "distance" (`dependence`) act on genes and features less what the covariates explain of them; with
+    many covariates for few patients (above one in ten, which is warned of) their adjusted p-values come out somewhat
+    too small. "partial_spearman" frees ranks of the covariates instead, and its permutations too.
+    `score` is |rho|, or the distance correlation; the sign of `association` is that of rho with all of them.
 
     Args:
       tables: `Tables`.
       config: the configuration; reads `genes`, `map` and `seed`.
+      statistic: one of `dependence.STATISTICS`.
 
     Returns:
       An `xarray.Dataset` with the variables of design 4.4 that apply, and `three_step_score` [gene, feature]: what the
       gene's metagene has, or on average those that it is in.
 
     Raises:
-      InputError: with fewer than ten patients, or a feature without variation.
+      InputError: for an unknown statistic, fewer than ten patients, a feature without variation, or no gene.
     """
     check_tables(tables)
-    transform, standardised = gene_transform.standardise_everybody(
+    if statistic not in dependence.STATISTICS:
+        raise InputError(f"statistic: '{statistic}'; expected one of {', '.join(dependence.STATISTICS)}.")
+    transform, standardised = _standardise(tables, config)
+    design = transform.covariates.design(tables.covariates)
+    if 10 * (design.shape[1] - 1) > len(design) and statistic != "partial_spearman":
+        logging.warning("%d covariate columns for %d patients: p-values come out too small", design.shape[1] - 1,
+                        len(design))
+    outcomes = _adjusted(tables, design)
+    groups = metagenes.find_metagenes(standardised, list(tables.expression.columns), config)
+    predictors, targets = standardised, outcomes
+    if statistic == "partial_spearman":
+        plain = config.copy_and_resolve_references()
+        plain.genes.adjust = ()
+        predictors, targets = _standardise(tables, plain)[1], tables.features.to_numpy(float)
+    by_gene, by_metagene = (
+        dependence.STATISTICS[statistic](values, targets, design, config.map.permutations, config.seed)
+        for values in (predictors, predictors @ groups.weights)
+    )
+    members = groups.weights > 0
+    correlations = np.abs(_correlations(standardised, standardised @ groups.weights))
+    membership = correlations * members / np.maximum(members.sum(axis=1, keepdims=True), 1)
+    dataset = _dataset(by_gene, by_metagene, membership, groups, outcomes)
+    if statistic != "distance":  # Its threshold is not one of a correlation.
+        dataset.attrs = detection.describe_limit(by_gene.largest, [np.arange(len(outcomes))])
+    return _label(dataset, tables, groups, config, statistic)
+
+
+def _standardise(tables, config):
+    return gene_transform.standardise_everybody(
         tables.expression.to_numpy(), tables.covariates, list(tables.expression.columns), config
     )
-    columns = len(transform.covariates.average) - 1
-    if 10 * columns > len(tables.expression):
-        logging.warning(
-            "%d covariate columns for %d patients: p-values come out too small", columns, len(tables.expression)
-        )
-    outcomes = _adjusted(tables, transform)
+
+
+def _dataset(by_gene, by_metagene, membership, groups, outcomes):
+    """The map's variables without names."""
     sd = np.nanstd(outcomes, axis=0)
-    by_gene = _evidence(standardised, outcomes, config)
-    groups = metagenes.find_metagenes(standardised, list(tables.expression.columns), config)
-    scores = standardised @ groups.weights
-    by_metagene = _evidence(scores, outcomes, config)
-    members = groups.weights > 0
-    membership = np.abs(_correlations(standardised, scores)) * members / np.maximum(members.sum(1, keepdims=True), 1)
-    dataset = xarray.Dataset(
+    pair, group = ("gene", "feature"), ("metagene", "feature")
+    return xarray.Dataset(
         {
-            "association": (("gene", "feature"), by_gene.score * sd),
-            "score": (("gene", "feature"), np.abs(by_gene.score)),
-            "p": (("gene", "feature"), by_gene.p),
-            "q": (("gene", "feature"), statistics.benjamini_hochberg(by_gene.p)),
-            "p_max": (("gene", "feature"), by_gene.p_max),
+            "association": (pair, by_gene.direction * sd),
+            "score": (pair, by_gene.score),
+            "p": (pair, by_gene.p),
+            "q": (pair, statistics.benjamini_hochberg(by_gene.p)),
+            "p_max": (pair, by_gene.p_max),
             # Genes of one metagene would all tie; their correlation with it orders them.
-            "three_step_score": (("gene", "feature"), membership @ np.abs(by_metagene.score)),
-            "metagene_effect": (("metagene", "feature"), 2.0 * by_metagene.score * sd),
-            "metagene_effect_score": (("metagene", "feature"), np.abs(by_metagene.score)),
-            "metagene_effect_p": (("metagene", "feature"), by_metagene.p),
-            "metagene_effect_q": (("metagene", "feature"), statistics.benjamini_hochberg(by_metagene.p)),
-            "metagene_effect_p_max": (("metagene", "feature"), by_metagene.p_max),
+            "three_step_score": (pair, membership @ by_metagene.score),
+            "metagene_effect": (group, 2.0 * by_metagene.direction * sd),
+            "metagene_effect_score": (group, by_metagene.score),
+            "metagene_effect_p": (group, by_metagene.p),
+            "metagene_effect_q": (group, statistics.benjamini_hochberg(by_metagene.p)),
+            "metagene_effect_p_max": (group, by_metagene.p_max),
             "metagene_loading": (("gene", "metagene"), groups.weights),
             "metagene_stability": ("metagene", groups.stability),
             "feature_value": (("patient", "feature"), outcomes),
         }
     ).astype(np.float32)
-    dataset.attrs = detection.describe_limit(by_gene.largest, [np.arange(len(outcomes))])
-    return _label(dataset, tables, groups, config)
 
 
 def check_tables(tables):
-    """InputError for too few patients, or a feature that does not vary."""
+    """InputError for too few patients, no gene, or a feature that does not vary."""
     if len(tables.expression) < LEAST_PATIENTS:
         raise InputError(
             f"{len(tables.expression)} patients have both expression and features; expected at least {LEAST_PATIENTS}."
         )
+    if tables.expression.columns.empty:
+        raise InputError("expression: no gene is detected in enough patients (genes.min_detection); expected some.")
     for name, values in tables.features.items():
         if not np.nanstd(values.to_numpy(float)) > 0:
             raise InputError(f"features: '{name}' is the same for every patient; expected a feature that varies.")
 
 
-def _adjusted(tables, transform):
-    """Features [patients, F] less what the covariates explain; missing values stay missing."""
+def _adjusted(tables, design):
+    """Features [patients, F] less what the design explains; missing values stay missing.
+
+    One that the covariates explain altogether becomes zero: ranks would make something of its rounding errors.
+    """
     values = tables.features.to_numpy(float)
-    design = transform.covariates.design(tables.covariates)
-    known = np.where(np.isfinite(values), values, np.nanmean(values, axis=0))
-    return covariate_models.remove_effects(design, covariate_models.fit_effects(design, known), values)
-
-
-def _evidence(predictors, outcomes, config):
-    """Spearman evidence [M, F] of predictors [patients, M] with outcomes [patients, F]; `score` is signed."""
-    patients = [np.arange(len(outcomes))]
-    ranks = stats.rankdata(predictors, axis=0).astype(np.float32)
-    repeated = np.broadcast_to(ranks[:, None], (len(ranks), outcomes.shape[1], ranks.shape[1]))
-    outcome_ranks = stats.rankdata(outcomes, axis=0, nan_policy="omit")
-    return statistics.permutation_evidence(
-        repeated, outcome_ranks, patients, config.map.permutations, config.seed, two_sided=True
-    )
+    adjusted = features.adjust_rows(design, values, *[np.arange(len(values))] * 2)
+    explained = np.nanstd(adjusted, axis=0) < 1e-6 * np.nanstd(values, axis=0)
+    if explained.any():
+        names = ", ".join(tables.features.columns[explained])
+        logging.warning("features that the covariates explain altogether: %s", names)
+    return np.where(explained & np.isfinite(adjusted), 0.0, adjusted)
 
 
 def _correlations(a, b):
@@ -134,7 +150,7 @@ def _correlations(a, b):
     return statistics.standardise_within(a, everybody).T @ statistics.standardise_within(b, everybody)
 
 
-def _label(dataset, tables, groups, config):
+def _label(dataset, tables, groups, config, statistic):
     names = list(tables.features.columns)
     described = [_described(name) for name in names]
     dataset = dataset.assign_coords(
@@ -146,10 +162,12 @@ def _label(dataset, tables, groups, config):
         ibsi=("feature", [code for _, code in described]),
     )
     dataset["association"].attrs["units"] = "feature unit per gene SD (rho times the feature's SD)"
-    dataset["p"].attrs["units"] = "permutation of patients' features, two-sided"
+    sides = "one-sided" if statistic == "distance" else "two-sided"
+    dataset["p"].attrs["units"] = f"permutation of patients' features, {sides}"
     dataset.attrs |= {
         "title": "radiogenomic map",
         "route": "classical",
+        "statistic": statistic,
         "adjusted_for": ", ".join(config.genes.adjust),
         "environment": json.dumps(provenance.environment()),
     }

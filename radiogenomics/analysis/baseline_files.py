@@ -3,10 +3,11 @@
 import logging
 
 import ml_collections
+import numpy as np
 import pandas as pd
 
 from radiogenomics import outputs, settings
-from radiogenomics.analysis import baseline, map_files
+from radiogenomics.analysis import baseline, baseline_predictors, map_files
 from radiogenomics.data import cohort as cohorts
 from radiogenomics.data import expression as expressions
 from radiogenomics.errors import InputError
@@ -14,11 +15,16 @@ from radiogenomics.errors import InputError
 LARGEST = 1e30  # of a table's numbers; the map is float32
 
 
-def map_cohort(directory, out, config=None):
-    """Writes the classical map of a cohort into `out`; by default with the settings the cohort was made with."""
+def map_cohort(directory, out, config=None, statistic="spearman", predictors=True):
+    """Writes the classical map of a cohort into `out`; by default with the settings the cohort was made with.
+
+    Statistic and predictors as for `map_tables`, on the folds of the cohort.
+    """
     cohort = cohorts.load_cohort(directory)
     config = config or _config_of_cohort(directory)
-    _write(baseline.tables_of_cohort(cohort, config), out, config, cohort_fingerprint=cohort.fingerprint)
+    tables, names = baseline.tables_of_cohort(cohort, config), list(cohort.patients)
+    rows = [np.array([names.index(name) for name in fold]) for fold in cohort.folds] if predictors else None
+    _write(tables, out, config, statistic, rows, cohort_fingerprint=cohort.fingerprint)
 
 
 def _config_of_cohort(directory):
@@ -27,7 +33,9 @@ def _config_of_cohort(directory):
     return ml_collections.ConfigDict(stored | {"map": settings.map_settings() | stored.get("map", {})})
 
 
-def map_tables(expression, features, covariates, out, config=None):
+def map_tables(
+    expression, features, covariates, out, config=None, statistic="spearman", standardised=False, predictors=True
+):
     """Writes the classical map of plain tables into `out`.
 
     Args:
@@ -36,26 +44,45 @@ def map_tables(expression, features, covariates, out, config=None):
       covariates: path or None; CSV as `features`, text or numeric columns. All of them are adjusted for.
       out: folder to write.
       config: the configuration; the defaults if None.
+      statistic: one of `dependence.STATISTICS`.
+      standardised: the expression is z-scored or logged already (`expression.from_standardised`).
+      predictors: also write `predictors.csv` (`baseline_predictors.predictor_table`).
 
     Raises:
       InputError: where a table cannot be read, or fewer than ten patients are in all of them.
     """
-    config = config or settings.default_config()
+    tables, config = read_tables(expression, features, covariates, config or settings.default_config(), standardised)
+    rows = baseline_predictors.fold_rows(tables, config) if predictors else None
+    given = "z-scores or logged values" if standardised else "as published"
+    _write(tables, out, config, statistic, rows, expression=given)
+
+
+def read_tables(expression, features, covariates, config, standardised=False):
+    """(`baseline.Tables` of the patients that are in all tables, config that adjusts for all covariates).
+
+    Arguments and errors as for `map_tables`.
+    """
     table = read_table(features)
     text = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if text:
         raise InputError(f"{features}: column '{text[0]}' holds text; expected numbers in every feature column.")
-    read = expressions.read_expression(expression, list(table.index))
+    read = expressions.read_expression(expression, list(table.index), standardised)
     for warning in read.warnings:
         logging.warning("%s", warning)
     design = read_table(covariates) if covariates else pd.DataFrame(index=table.index)
     shared = [name for name in table.index if name in read.values.index and name in design.index]
+    if len(shared) < baseline.LEAST_PATIENTS:
+        raise InputError(
+            f"{len(shared)} patients are in all tables (such as '{table.index[0]}' of {features}); "
+            f"expected at least {baseline.LEAST_PATIENTS}."
+        )
     config = ml_collections.ConfigDict(config.to_dict())
     config.genes.adjust = tuple(design.columns)
-    detected = read.values.loc[shared].notna().mean() >= config.genes.min_detection
+    values = read.values.loc[shared]
+    detected = values.notna().mean() >= config.genes.min_detection
+    values = expressions.from_standardised(values) if standardised else values
     logging.info("%d patients in all tables; %d of %d genes detected", len(shared), detected.sum(), len(detected))
-    table = _drop_unusable(table.loc[shared])
-    _write(baseline.Tables(read.values.loc[shared, detected], table, design.loc[shared]), out, config)
+    return baseline.Tables(values.loc[:, detected], _drop_unusable(table.loc[shared]), design.loc[shared]), config
 
 
 def read_table(path):
@@ -105,7 +132,11 @@ def _drop_unusable(table):
     return usable
 
 
-def _write(tables, out, config, **attributes):
-    dataset = baseline.classical_map(tables, config).assign_attrs(attributes)
+def _write(tables, out, config, statistic, rows, **attributes):
+    dataset = baseline.classical_map(tables, config, statistic).assign_attrs(attributes)
     map_files.write_map(out, dataset, config.map.fdr)
+    if rows is not None:
+        predicted = baseline_predictors.predictor_table(tables, rows, config)
+        with outputs.new_file(out / "predictors.csv") as aside:
+            predicted.to_csv(aside, index=False, float_format="%.5g")
     logging.info("%s: map of %d genes x %d features", out, dataset.sizes["gene"], dataset.sizes["feature"])

@@ -50,17 +50,34 @@ def predict_directly(run, real, seed):
     """Cross-fitted predictions {method: [patients, F]} of features by each method, from the fold's standardised genes.
 
     A method learns from `real` features [patients, F] of the training patients, less what the covariates explain there.
+    """
+    known = [features.adjust_by_fold(run, fold, real, fold.training) for fold in run.folds]
+    return predict_by_fold(run.folds, known, len(real), seed)
+
+
+def predict_by_fold(folds, known, patients, seed, methods=None):
+    """Cross-fitted predictions {method: [patients, F]} of features.
+
     Ridge and elastic net see all genes; PLS and the nearest patients choose between all genes and the components, the
     random forest sees the components. Ridge, PLS and distances do not change under rotation, so these work on scores.
+
+    Args:
+      folds: each with `training` and `held_out` rows, `genes` [patients, G] and `components` [patients, K], both
+        standardised by a transform of the training patients.
+      known: for every fold the features [training, F] that a method learns from.
+      patients: their number.
+      seed: integer.
+      methods: names from `METHODS`; all if None.
     """
-    predictions = {name: np.full(real.shape, np.nan) for name in METHODS}
-    models = len(run.folds) * len(METHODS)
+    methods = METHODS if methods is None else {name: METHODS[name] for name in methods}
+    predictions = {name: np.full((patients, known[0].shape[1]), np.nan) for name in methods}
+    models = len(folds) * len(methods)
     # Thousands of small fits: several threads of linear algebra in each cost more than they save.
     with threadpool_limits(1), tqdm.tqdm(total=models, desc="direct", unit="model", disable=None) as progress:
-        for fold in run.folds:
-            inputs, known = make_inputs(fold), features.adjust_by_fold(run, fold, real, fold.training)
-            for name, fit in METHODS.items():
-                predictions[name][fold.held_out] = _predict(fit, *inputs, known, seed)
+        for fold, learned in zip(folds, known, strict=True):
+            inputs = make_inputs(fold)
+            for name, fit in methods.items():
+                predictions[name][fold.held_out] = _predict(fit, *inputs, learned, seed)
                 progress.update()
     return predictions
 

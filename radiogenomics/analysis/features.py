@@ -52,8 +52,12 @@ def adjust_features(run, values):
 
 def adjust_by_fold(run, fold, values, rows):
     """Features of the patients in `rows` less what the covariates explain among the fold's training patients."""
-    design = fold.transform.covariates.design(run.cohort.covariates)
-    training = values[fold.training]
-    known = np.where(np.isfinite(training), training, np.nanmean(training, axis=0))
-    effects = covariates.fit_effects(design[fold.training], known)
+    return adjust_rows(fold.transform.covariates.design(run.cohort.covariates), values, fold.training, rows)
+
+
+def adjust_rows(design, values, training, rows):
+    """Features [patients, F] in `rows` less what the design [patients, 1 + Q] explains in the rows `training`."""
+    learned = values[training]
+    known = np.where(np.isfinite(learned), learned, np.nanmean(learned, axis=0))
+    effects = covariates.fit_effects(design[training], known)
     return covariates.remove_effects(design[rows], effects, values[rows])

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+PERMUTATIONS_AT_ONCE = 500  # bounds the memory
+
 
 class Evidence(NamedTuple):
     """Result of `permutation_evidence`; arrays [M, F] but the last."""
@@ -68,22 +70,45 @@ def permutation_evidence(predictors, outcomes, folds, count, seed, two_sided=Fal
     """
     permuted = standardise_within(outcomes, folds)[within_fold_permutations(folds, count, seed)]  # [count, P, F]
     actual = standardise_within(outcomes, folds)
-    shape = (predictors.shape[2], predictors.shape[1])
-    score, exceeded = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
-    largest = np.full(count, -np.inf, np.float32)
-    for feature in range(shape[1]):
+
+    def draw(feature):
         scaled = standardise_within(predictors[:, feature], folds) / len(folds)
-        score[:, feature] = actual[:, feature] @ scaled
-        observed = _extent(score[:, feature], two_sided)
-        for begin in range(0, count, 500):
-            null = _extent(permuted[begin : begin + 500, :, feature] @ scaled, two_sided)
+        yield actual[:, feature] @ scaled
+        for begin in range(0, count, PERMUTATIONS_AT_ONCE):
+            yield permuted[begin : begin + PERMUTATIONS_AT_ONCE, :, feature] @ scaled
+
+    return tally_permutations(draw, predictors.shape[1], count, two_sided)
+
+
+def tally_permutations(draw, features, count, two_sided=False):
+    """Evidence of scores against their permutations, one permutation serving all pairs.
+
+    Args:
+      draw: for the number of a feature, yields its scores [M], then blocks of permuted scores [n, M], the permutations
+        in the same order for every feature.
+      features: number of features.
+      count: permutations in all.
+      two_sided: test |score| instead of score > 0.
+
+    Returns:
+      Evidence with score, p and p_max [M, features]; p = (1 + exceedances) / (1 + count).
+    """
+    scores, exceeded, largest = [], [], np.full(count, -np.inf, np.float32)
+    for feature in range(features):
+        blocks, begin = draw(feature), 0
+        scores.append(next(blocks))
+        observed = _extent(scores[-1], two_sided)
+        exceeded.append(np.zeros(len(observed), np.int64))
+        for block in blocks:
+            null = _extent(block, two_sided)
             # The tolerance makes ties with the observed value count, whatever the order of summation.
-            exceeded[:, feature] += (null >= observed - 1e-6).sum(axis=0)
-            block = largest[begin : begin + 500]
-            np.maximum(block, null.max(axis=1), out=block)
-    largest = np.sort(largest)
+            exceeded[-1] += (null >= observed - 1e-6).sum(axis=0)
+            largest[begin : begin + len(null)] = np.maximum(largest[begin : begin + len(null)], null.max(axis=1))
+            begin += len(null)
+    score, largest = np.stack(scores, axis=1), np.sort(largest)
     above = count - np.searchsorted(largest, _extent(score, two_sided) - 1e-6)
-    return Evidence(score, (1 + exceeded) / (1 + count), (1 + above) / (1 + count), largest)
+    p = (1 + np.stack(exceeded, axis=1)) / (1 + count)
+    return Evidence(score, p, (1 + above) / (1 + count), largest)
 
 
 def _extent(values, two_sided):

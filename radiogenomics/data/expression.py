@@ -29,6 +29,7 @@ SMALLEST_SD = 0.3  # log2 units; a gene with hardly any spread would flag everyt
 LARGEST_BYTES = 512 * 2**20  # of a table once decompressed: 20 times the published one of 22,126 genes x 130
 LARGEST_WIDTH = 300_000  # columns; more than there are transcripts
 CHUNK_BYTES = 2**20
+LARGEST_RANGE = 100.0  # of a gene's z-scores or logged values
 GZIP_MAGIC = b"\x1f\x8b"
 QUANTILES = np.linspace(0.01, 0.99, 99)
 OUTLIER_SD = 5.0  # robust SDs from the cohort's median ...
@@ -45,7 +46,7 @@ class ExpressionTable:
     warnings: tuple
 
 
-def read_expression(path, patients):
+def read_expression(path, patients, standardised=False):
     """Reads a gene x sample or sample x gene table (CSV or TSV, also .gz).
 
     Which axis holds the samples is told by the patient ids. Of repeated gene symbols the row detected in most samples
@@ -56,6 +57,7 @@ def read_expression(path, patients):
       path: the table, at most 512 MiB once decompressed and 300,000 columns; first row and first column are names;
         empty, NA or NaN is "not detected".
       patients: ids to look for.
+      standardised: the table holds z-scores or logged values, which may be negative; they are read as they are.
 
     Returns:
       ExpressionTable.
@@ -74,7 +76,7 @@ def read_expression(path, patients):
             f"images (such as '{min(wanted, default='')}')."
         )
     frame, nameless = _drop_nameless(frame)
-    values, warnings = _to_numbers(frame, path)
+    values, warnings = _to_numbers(frame, path, -np.inf if standardised else 0.0)
     values = values.T if hits[0] >= hits[1] else values
     values, told = _drop_repeats(values)
     values.columns = values.columns.str.replace(r"\s+", "_", regex=True)
@@ -152,8 +154,20 @@ def _drop_nameless(frame):
     return frame.loc[named_rows, named_columns], told
 
 
-def _to_numbers(frame, path):
-    """Float64 table without its text columns; InputError for a text among numbers or a negative number."""
+def from_standardised(values):
+    """Expression whose log2(x + 1) is a gene's z-score or logged value [patients, genes] above the gene's lowest one.
+
+    The gene transform then works on the values as given: it takes the logarithm and scales every gene anyway. NaN (not
+    detected) stays, and will count as the gene's lowest value. InputError where a gene spans more than 100.
+    """
+    widest = (values.max(axis=0) - values.min(axis=0)).max()
+    if widest > LARGEST_RANGE:
+        raise InputError(f"expression: a gene spans {widest:g}; expected z-scores or logged values, within 100.")
+    return np.exp2(values - values.min(axis=0)) - 1
+
+
+def _to_numbers(frame, path, least):
+    """Float64 table without its text columns; InputError for a text among numbers or a number below `least`."""
     columns, text = {}, []
     for position, (name, column) in enumerate(frame.items()):
         numbers = pd.to_numeric(column, errors="coerce")
@@ -167,7 +181,7 @@ def _to_numbers(frame, path):
     values = pd.DataFrame(columns, index=frame.index)
     values.columns = frame.columns[list(columns)]
     extremes = np.nanmin(values.to_numpy(), initial=0.0), np.nanmax(values.to_numpy(), initial=0.0)
-    if extremes[0] < 0 or np.isinf(extremes[1]):
+    if extremes[0] < least or np.isinf(extremes).any():
         raise InputError(
             f"{path.name}: holds the value {extremes[0] or extremes[1]:g}; expected FPKM, TPM or counts >= 0, finite, "
             "neither logged below 1 nor standardised."
