@@ -30,7 +30,9 @@ OUT = entry.define_folder("out", "Folder to write map.nc and its tables into.")
 def main():
     config = CONFIG.value
     if COHORT.value:
-        baseline_files.map_cohort(entry.existing(COHORT), pathlib.Path(OUT.value), config, STATISTIC.value, PREDICTORS.value)
+        baseline_files.map_cohort(
+            entry.existing(COHORT), pathlib.Path(OUT.value), config, STATISTIC.value, PREDICTORS.value
+        )
         return
     if not (EXPRESSION.value and FEATURES.value):
         raise InputError("--cohort, or --expression with --features: none given; expected one of the two.")

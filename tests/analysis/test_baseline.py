@@ -33,6 +33,7 @@ def config():
     config.genes.components = 5
     config.map.metagenes = 4
     config.map.permutations = 1999
+    config.evaluate.permutations, config.evaluate.bootstraps = 199, 20
     return config
 
 
@@ -77,6 +78,8 @@ def test_tables_on_disk_become_a_map_on_disk(tables, config, tmp_path):
     baseline_files.map_tables(
         tmp_path / "genes.csv", tmp_path / "features.csv", tmp_path / "covariates.csv", tmp_path / "out", config
     )
+    predicted = pd.read_csv(tmp_path / "out" / "predictors.csv").set_index("feature")
+    assert (predicted.loc["size", "r"] > 0.7).all()
     dataset = map_files.read_map(tmp_path / "out")
     assert dataset.attrs["adjusted_for"] == "batch"
     assert list(dataset["patient"].values) == PATIENTS
@@ -84,10 +87,72 @@ def test_tables_on_disk_become_a_map_on_disk(tables, config, tmp_path):
     assert set(hits["gene"]) == {"G0"}
 
 
+def write(tables, folder):
+    for name, table in zip(("genes", "features", "covariates"), tables, strict=True):
+        table.to_csv(folder / f"{name}.csv")
+    return [folder / "genes.csv", folder / "features.csv", folder / "covariates.csv", folder / "out"]
+
+
+@pytest.mark.parametrize("statistic", ["spearman", "partial_spearman", "distance"])
+def test_every_statistic_copes_with_real_tables(statistic, tables, config, tmp_path, caplog):
+    """Text and numeric covariates, one of them redundant, missing values, a constant gene."""
+    config.map.permutations = 199
+    messy = tables._replace(
+        expression=tables.expression.assign(G2=64.0),
+        features=tables.features.assign(size=tables.features["size"].where(np.arange(60) > 4)),
+        covariates=tables.covariates.assign(
+            ward=np.where(tables.covariates["batch"] == "b", "east", "west"), age=np.arange(60.0), empty=np.nan,
+        ).assign(age=lambda table: table["age"].where(table["age"] != 7)),
+    )
+    baseline_files.map_tables(*write(messy, tmp_path), config, statistic, predictors=False)
+    dataset = map_files.read_map(tmp_path / "out")
+    assert dataset.attrs["statistic"] == statistic
+    assert "covariate 'ward' is constant or collinear" in caplog.text
+    assert "covariate 'empty' is constant or collinear" in caplog.text
+    assert dataset["score"].notnull().all() and dataset["p"].notnull().all()
+    assert str(dataset["score"].sel(feature="size").idxmax("gene").values) == "G0"
+    assert float(dataset["p_max"].sel(gene="G1", feature="noise")) > 0.05
+    assert float(dataset["p"].sel(gene="G2").min()) == 1.0
+
+
+def test_a_feature_that_the_covariates_explain_is_named_and_says_nothing(tables, config, caplog):
+    config.genes.adjust = ("batch",)
+    config.map.permutations = 99
+    explained = tables._replace(features=tables.features.assign(ward=(tables.covariates["batch"] == "b") * 3.1))
+    dataset = baseline.classical_map(explained, config)
+    assert "features that the covariates explain altogether: ward" in caplog.text
+    assert float(dataset["p"].sel(feature="ward").min()) == 1.0
+
+
+def test_standardised_expression_gives_the_map_of_the_logged_one(tables, config, tmp_path):
+    config.map.permutations = 99
+    logged = np.log2(tables.expression + 1)
+    scores = tables._replace(expression=(logged - logged.mean()) / logged.std())
+    paths = write(scores, tmp_path)
+    with pytest.raises(InputError, match="nor standardised"):
+        baseline_files.map_tables(*paths, config, predictors=False)
+    baseline_files.map_tables(*paths, config, standardised=True, predictors=False)
+    found = map_files.read_map(tmp_path / "out")
+    assert found.attrs["expression"] == "z-scores or logged values"
+    config.genes.adjust = ("batch",)
+    expected = baseline.classical_map(tables, config)
+    np.testing.assert_allclose(found["score"], expected["score"], atol=1e-5)
+
+
+def test_tables_without_common_patients_and_unknown_statistics_are_refused(tables, config, tmp_path):
+    paths = write(tables._replace(covariates=tables.covariates.iloc[:6]), tmp_path)
+    with pytest.raises(InputError, match="6 patients are in all tables .* expected at least 10"):
+        baseline_files.map_tables(*paths, config)
+    with pytest.raises(InputError, match="statistic: 'kendall'; expected one of spearman"):
+        baseline.classical_map(tables, config, "kendall")
+
+
 def test_constant_features_of_a_table_are_left_out_and_told(tables, config, tmp_path, caplog):
     tables.expression.T.to_csv(tmp_path / "genes.csv")
     tables.features.assign(share=1.0, empty=np.nan).to_csv(tmp_path / "features.csv")
-    baseline_files.map_tables(tmp_path / "genes.csv", tmp_path / "features.csv", None, tmp_path / "out", config)
+    baseline_files.map_tables(
+        tmp_path / "genes.csv", tmp_path / "features.csv", None, tmp_path / "out", config, predictors=False
+    )
     assert list(map_files.read_map(tmp_path / "out")["feature"].values) == ["size", "noise"]
     assert "left out, the same for all: share" in caplog.text
     assert "left out, known in fewer than 10 patients: empty" in caplog.text
