@@ -1,8 +1,13 @@
 """Analysis of trained runs: maps, gate, baseline, and questions from a notebook."""
 
+from radiogenomics.analysis.axes import axes, region_saliency
+from radiogenomics.analysis.comparison import compare
 from radiogenomics.analysis.explore import patient_jacobian, pixel_map, synthesise
 from radiogenomics.analysis.map_files import read_map
 from radiogenomics.analysis.mapping import radiogenomic_map
 from radiogenomics.analysis.run import load_run
 
-__all__ = ["load_run", "patient_jacobian", "pixel_map", "radiogenomic_map", "read_map", "synthesise"]
+__all__ = [
+    "axes", "compare", "load_run", "patient_jacobian", "pixel_map", "radiogenomic_map", "read_map", "region_saliency",
+    "synthesise",
+]

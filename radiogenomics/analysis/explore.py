@@ -75,20 +75,54 @@ def _draws(run, fold, background_hu, backgrounds, noises):
     return synthesis.combine_draws(patches, synthesis.draw_noise(run, noises))
 
 
-def patient_jacobian(run, patient, backgrounds=2, noises=2):
-    """The `FactoredJacobian` of one patient's image in HU, averaged over draws, by the fold that never saw them."""
+def patient_jacobian(run, patient, backgrounds=2, noises=2, memory_mb=1024.0):
+    """The `FactoredJacobian` of one patient's image in HU, averaged over draws, by the fold that never saw them.
+
+    Raises InputError for an unknown patient, or where the passes do not fit into `memory_mb` megabytes.
+    """
     row = run.cohort.indices([patient])[0]
     fold = run.fold_of(row)
     draws = synthesis.make_draws(run, fold, backgrounds, noises)
-    by_code, by_component = _factors(
-        run.generator, tuple(run.config.data.window_hu), fold.variables, draws, fold.components[row]
-    )
-    return jacobian.FactoredJacobian(np.asarray(by_code), fold.transform.pull_back(np.asarray(by_component)))
+    chunk = plan_passes(run, fold, draws, memory_mb)
+    by_code, by_component = jacobian_factors(run, fold, row, draws, chunk)
+    return jacobian.FactoredJacobian(by_code, fold.transform.pull_back(by_component))
+
+
+def plan_passes(run, fold, draws, memory_mb):
+    """Forward-mode passes at once that fit into `memory_mb`, for every patient of a run; see `jacobian.plan_passes`."""
+    decode, encode = _halves(run.generator, tuple(run.config.data.window_hu), fold.variables, draws)
+    return jacobian.plan_passes(decode, encode, fold.components[0], memory_mb)
+
+
+def jacobian_factors(run, fold, row, draws, chunk):
+    """Factors (image in HU by cut [*S, C], cut by component [C, K]) of one patient's Jacobian, mean over the draws."""
+    window_hu = tuple(run.config.data.window_hu)
+    factors = _factors(run.generator, window_hu, chunk, fold.variables, draws, fold.components[row])
+    return tuple(np.asarray(factor) for factor in factors)
+
+
+def image_changes(run, fold, row, draws, directions):
+    """Derivative [*S, n] in HU of one patient's image, mean over the draws, along component directions [K, n]."""
+    window_hu = tuple(run.config.data.window_hu)
+    changes = _changes(run.generator, window_hu, fold.variables, draws, fold.components[row], directions.T)
+    return np.moveaxis(np.asarray(changes), 0, -1)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _factors(generator, window_hu, variables, draws, component):
-    """Jacobian factors of the image in HU averaged over the draws: averaging commutes with the derivative."""
+def _changes(generator, window_hu, variables, draws, component, directions):
+    decode, encode = _halves(generator, window_hu, variables, draws)
+    _, push = jax.linearize(lambda u: decode(encode(u)), component)
+    return jax.vmap(push)(directions)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _factors(generator, window_hu, chunk, variables, draws, component):
+    decode, encode = _halves(generator, window_hu, variables, draws)
+    return jacobian.code_factors(decode, encode, component, chunk)
+
+
+def _halves(generator, window_hu, variables, draws):
+    """(code -> image in HU averaged over the draws, components -> code); averaging commutes with the derivative."""
 
     def encode(component):
         return generator.apply(variables, component[None], method="encode")[0]
@@ -98,7 +132,7 @@ def _factors(generator, window_hu, variables, draws, component):
         synthesised = generator.apply(variables, draws.background, codes, draws.noise, method="decode")
         return window.to_hu(synthesised.image[..., 0], window_hu).mean(axis=0)
 
-    return jacobian.code_factors(decode, encode, component)
+    return decode, encode
 
 
 def pixel_map(run, genes, patients=None, together=False, backgrounds=2, noises=2):

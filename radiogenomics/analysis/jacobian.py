@@ -2,17 +2,27 @@
 
 The image depends on the genes only through the code c (128 numbers), so dx/dg = (dx/dc)(dc/dg) has rank <= 128: the
 left factor takes 128 forward-mode passes instead of one a gene or one a pixel, the right factor is two small matrices.
+Where the gene front end has fewer components than the code has numbers, the cut goes through the components.
 """
 
+import logging
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend import core
+
+from radiogenomics.errors import InputError
+
+MEGABYTE = 2**20
 
 
 class FactoredJacobian(NamedTuple):
-    """dx/dg = image_by_code @ code_by_gene, never multiplied out: 85 MB a patient at 64 pixels and 5172 genes."""
+    """dx/dg = image_by_code @ code_by_gene, never multiplied out: 85 MB a patient at 64 pixels and 5172 genes.
+
+    "code" is what the cut goes through: the code, or the components of the genes where they are fewer.
+    """
 
     image_by_code: np.ndarray  # [*S, code]
     code_by_gene: np.ndarray  # [code, G] per gene SD
@@ -43,7 +53,7 @@ class FactoredJacobian(NamedTuple):
         return patterns, strengths[:count], right @ v[:count].T
 
 
-def image_jacobian(decode, encode, component, pull_back, chunk=16):
+def image_jacobian(decode, encode, component, pull_back, memory_mb=1024.0):
     """Factored Jacobian of an image with respect to standardised genes.
 
     Args:
@@ -51,18 +61,82 @@ def image_jacobian(decode, encode, component, pull_back, chunk=16):
       encode: components [K] -> code [C].
       component: [K], where to linearise.
       pull_back: gradients with respect to components [..., K] -> with respect to genes [..., G].
-      chunk: forward-mode passes at once; memory grows with it.
+      memory_mb: bound on the memory, in megabytes; see `plan_passes`.
+
+    Raises:
+      InputError: where not even one pass fits into the memory.
     """
+    chunk = plan_passes(decode, encode, component, memory_mb)
     by_code, by_component = jax.jit(lambda u: code_factors(decode, encode, u, chunk))(component)
     return FactoredJacobian(np.asarray(by_code), pull_back(np.asarray(by_component)))
 
 
 def code_factors(decode, encode, component, chunk=16):
-    """The two factors (dx/dc [*S, C], dc/du [C, K]); traceable, so a caller can compile it with its own arguments."""
-    code = encode(component)
-    _, push = jax.linearize(decode, code)
-    columns = jax.lax.map(push, jnp.eye(len(code)), batch_size=chunk)
-    return jnp.moveaxis(columns, 0, -1), jax.jacrev(encode)(component)
+    """The two factors (dx/dc [*S, C], dc/du [C, K]); traceable, so a caller can compile it with its own arguments.
+
+    With fewer components than numbers in the code (K < C) they are dx/du [*S, K] and the identity. `chunk` is the
+    number of forward-mode passes at once.
+    """
+    through, to_cut, before = _cut(decode, encode, component)
+    start = to_cut(component)
+    _, push = jax.linearize(through, start)
+    columns = jax.lax.map(push, jnp.eye(len(start)), batch_size=chunk)
+    return jnp.moveaxis(columns, 0, -1), before(component)
+
+
+def _cut(decode, encode, component):
+    """Functions (narrowest cut -> image, components -> narrowest cut, components -> the factor before the cut)."""
+    if len(component) < jax.eval_shape(encode, component).size:
+        return (lambda u: decode(encode(u))), (lambda u: u), (lambda u: jnp.eye(len(u)))
+    return decode, encode, jax.jacrev(encode)
+
+
+def plan_passes(decode, encode, component, memory_mb):
+    """Forward-mode passes at once in `code_factors` that keep within `memory_mb`; logs the memory that they need.
+
+    Counted on abstract values, without running anything: the factor and its transposed copy, what the linearisation
+    keeps, and for each pass the most that is alive at once in its program, operation by operation. The compiler fuses
+    operations and so may need less; its own scratch space for convolutions is not counted.
+
+    Raises:
+      InputError: where not even one pass fits.
+    """
+    through, to_cut, _ = _cut(decode, encode, component)
+    start = jax.eval_shape(to_cut, component)
+    image, push = jax.eval_shape(lambda values: jax.linearize(through, values), start)
+    program = jax.make_jaxpr(lambda push, tangent: push(tangent))(push, start)
+    kept = 2 * start.size * _bytes(image) + sum(_bytes(leaf) for leaf in jax.tree.leaves(push))
+    each = peak_bytes(program.jaxpr)
+    fitting = int((memory_mb * MEGABYTE - kept) // each)
+    if fitting < 1:
+        raise InputError(
+            f"memory_mb: {memory_mb:g}, expected at least {(kept + each) / MEGABYTE:.0f} for one pass at a time."
+        )
+    chunk = min(fitting, start.size)
+    logging.info(
+        "jacobian: about %.0f MB (%.0f kept, %d of %d passes at once, %.1f each; bound %.0f)",
+        (kept + chunk * each) / MEGABYTE, kept / MEGABYTE, chunk, start.size, each / MEGABYTE, memory_mb,
+    )
+    return chunk
+
+
+def peak_bytes(jaxpr):
+    """Most bytes of results that are alive at once in a traced program, inner programs included, inputs not."""
+    last_use = {}
+    for place, equation in enumerate(jaxpr.eqns):
+        last_use.update({id(value): place for value in equation.invars})
+    last_use.update({id(value): len(jaxpr.eqns) for value in jaxpr.outvars})
+    alive, peak = {}, 0
+    for place, equation in enumerate(jaxpr.eqns):
+        alive |= {id(value): _bytes(value.aval) for value in equation.outvars}
+        inner = max((peak_bytes(each) for each in core.jaxprs_in_params(equation.params)), default=0)
+        peak = max(peak, sum(alive.values()) + inner)
+        alive = {key: size for key, size in alive.items() if last_use.get(key, -1) > place}
+    return peak
+
+
+def _bytes(array):
+    return int(np.prod(array.shape)) * array.dtype.itemsize
 
 
 def feature_sensitivity(features):
