@@ -128,11 +128,11 @@ def _decompose(parts, count):
 def nodule_regions(mask, spacing_mm):
     """Partition of a patch by a binary mask [*S]: {region: [*S] bool}.
 
-    core: inside, at least half as deep as the deepest voxel; rim: the rest of the inside; margin: outside within
+    core: inside, more than half as deep as the deepest voxel; rim: the rest of the inside; margin: outside within
     `MARGIN_MM` of it; outside: the rest.
     """
     depth = ndimage.distance_transform_edt(mask)
-    core = mask & (depth >= 0.5 * depth.max())
+    core = mask & (depth > 0.5 * depth.max())
     near = ~mask & (ndimage.distance_transform_edt(~mask) * spacing_mm <= MARGIN_MM)
     return dict(zip(REGIONS, (core, mask & ~core, near, ~mask & ~near), strict=True))
 
