@@ -21,7 +21,6 @@ ADJUSTMENTS = {
     "adjusted": ("sequencing_batch", "site", "histology", "sex"),
 }
 RAREST = 0.1  # share of patients who differ from a feature's commonest value
-PERMUTATIONS = 1999
 ORDERS = 999  # random orders of the samples that the batch's break has to beat
 
 
@@ -46,8 +45,6 @@ def run_example(expression, semantics, clinical_table, out, config, standardised
     Raises:
       InputError: where a table cannot be read, or fewer than ten patients are in all of them.
     """
-    config = config.copy_and_resolve_references()
-    config.map.permutations = PERMUTATIONS
     write_tables(expression, semantics, clinical_table, out, config.seed, standardised)
     parts = [out / "features.csv", out / "covariates.csv", config, standardised]
     tables, _ = baseline_files.read_tables(expression, *parts)
@@ -155,8 +152,8 @@ def _count(dataset, fdr):
 
 
 def _strongest(dataset):
-    score = dataset["score"]
-    gene, feature = np.unravel_index(int(score.argmax()), score.shape)
+    score = dataset["score"].values
+    gene, feature = np.unravel_index(score.argmax(), score.shape)
     one = dataset.isel(gene=gene, feature=feature)
     return {"gene": str(one["gene"].values), "feature": str(one["feature"].values),
             "score": float(one["score"]), "p_max": float(one["p_max"])}

@@ -26,9 +26,13 @@ def draw_adjustment(unadjusted, adjusted, batch, fdr):
     hits.plot(after, places, "o", color=BLUE, markersize=4.5, label=f"adjusted ({after.sum():,} pairs)")
     hits.set_yticks(places, [name.replace("_", " ") for name in order])
     hits.set_xscale("symlog", linthresh=1)
-    hits.set_xlim(-0.3, None)
+    hits.set_xlim(-0.3, 2 * max(before.max(), after.max(), 1))
+    ticks = [tick for tick in (0, 1, 10, 100, 1000, 10000) if tick <= max(before.max(), after.max(), 1)]
+    hits.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    hits.minorticks_off()
     hits.set_xlabel(f"genes linked to the feature at q < {fdr:g}, of {unadjusted.sizes['gene']:,}")
-    hits.legend(loc="lower right")
+    hits.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    hits.set_ylim(-0.7, len(order) - 0.3)
     links.barh(list(places), batch["rho"].abs()[order], color=GREY, height=0.7)
     links.set_xlabel("|Spearman| of the feature itself\nwith the sequencing batch", color=INK)
     for axis in (hits, links):
