@@ -56,7 +56,9 @@ def run_example(expression, semantics, clinical_table, out, config, standardised
     batch = _batch_of_features(tables.features, controls.features["second_batch"])
     summary = summarise(maps, checks, checks_adjusted, batch, config.map.fdr)
     outputs.write_json(out / "summary.json", summary)
-    figure = adjustment_figures.draw_adjustment(maps["unadjusted"], maps["adjusted"], batch, config.map.fdr)
+    labelled = {", ".join(names).replace("sequencing_", "") or "unadjusted": maps[key]
+                for key, names in ADJUSTMENTS.items()}
+    figure = adjustment_figures.draw_adjustment(labelled, batch, config.map.fdr)
     with outputs.new_file(out / "real_tables.png") as aside:
         figure.savefig(aside, dpi=110)
     return summary

@@ -46,7 +46,7 @@ def test_a_linear_link_is_predicted_and_a_batch_is_not_once_adjusted_for(tables,
     assert (found["r_low"] <= found["r"]).all() and (found["r"] <= found["r_high"] + 1e-6).all()
     config.genes.adjust = ()
     raw = baseline_predictors.predictor_table(tables, rows, config).set_index(["feature", "method"])
-    assert (raw.loc["noise", "r"] > 0.7).all()
+    assert (raw.loc["noise", "r"] > 0.6).all()
 
 
 def test_folds_hold_out_every_patient_once_and_balance_the_classes(tables, config):

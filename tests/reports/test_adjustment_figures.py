@@ -18,10 +18,10 @@ def test_hits_are_counted_and_features_ordered_by_their_tie_to_the_batch():
     before = made_up_map([[0.01, 0.01], [0.9, 0.01], [0.9, 0.9]])
     after = made_up_map([[0.01, 0.9], [0.9, 0.9], [0.9, 0.9]])
     batch = pd.DataFrame({"rho": [0.1, -0.7]}, index=["size", "vessel_attachment"])
-    figure = adjustment_figures.draw_adjustment(before, after, batch, 0.05)
+    figure = adjustment_figures.draw_adjustment({"unadjusted": before, "batch": after}, batch, 0.05)
     hits, links = figure.axes
     told = [text.get_text() for text in hits.get_legend().get_texts()]
-    assert told == ["unadjusted (3 pairs)", "adjusted (1 pairs)"]
+    assert told == ["unadjusted: 3 pairs", "batch: 1 pairs"]
     assert [label.get_text() for label in hits.get_yticklabels()] == ["size", "vessel attachment"]
     assert [bar.get_width() for bar in links.patches] == [0.1, 0.7]
     figure.savefig(io.BytesIO())
