@@ -42,6 +42,7 @@ setuptools.setup(
     extras_require={
         "beam": ["apache-beam>=2.70"],
         "cuda": ["jax[cuda12]"],
+        "enrichment": ["gseapy>=1.1"],
         "tpu": ["jax[tpu]"],
         "test": ["dcor", "hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "ruff"],
     },

@@ -2,12 +2,13 @@
 
 from radiogenomics.analysis.axes import axes, region_saliency
 from radiogenomics.analysis.comparison import compare
+from radiogenomics.analysis.enrichment import enrich
 from radiogenomics.analysis.explore import patient_jacobian, pixel_map, synthesise
 from radiogenomics.analysis.map_files import read_map
-from radiogenomics.analysis.mapping import radiogenomic_map
+from radiogenomics.analysis.mapping import map_with_predictions, radiogenomic_map
 from radiogenomics.analysis.run import load_run
 
 __all__ = [
-    "axes", "compare", "load_run", "patient_jacobian", "pixel_map", "radiogenomic_map", "read_map", "region_saliency",
-    "synthesise",
+    "axes", "compare", "enrich", "load_run", "map_with_predictions", "patient_jacobian", "pixel_map",
+    "radiogenomic_map", "read_map", "region_saliency", "synthesise",
 ]

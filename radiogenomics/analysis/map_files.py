@@ -4,18 +4,44 @@ import numpy as np
 import xarray
 
 from radiogenomics import outputs
-from radiogenomics.analysis import evaluation
-from radiogenomics.analysis.mapping import radiogenomic_map
+from radiogenomics.analysis import enrichment, evaluation
+from radiogenomics.analysis.mapping import map_with_predictions
+from radiogenomics.data import gene_sets
 from radiogenomics.errors import InputError
 
 
-def map_run(run):
-    """Computes the map of a run and writes it into its folder; evaluates the run first where that was not done."""
+def map_run(run, sets_path=None):
+    """Computes the map of a run and writes it into its folder; evaluates the run first where that was not done.
+
+    With a GMT file, `enrichment.csv` stands beside the map; without one, none does, so that no older map's is left.
+    """
+    sets = _read_sets(run, sets_path) if sets_path else None
     path = run.workdir / "evaluation.json"
     evaluated = outputs.read_json(path) if path.exists() else evaluation.evaluate(run)
-    dataset = radiogenomic_map(run, gate=evaluated["gate"])
+    dataset, predictions = map_with_predictions(run, gate=evaluated["gate"])
     write_map(run.workdir, dataset, run.config.map.fdr)
+    write_enrichment(run, predictions, sets)
     return dataset
+
+
+def _read_sets(run, path):
+    """The sets of a GMT file that the run's genes can test; told before the map is computed, which takes minutes."""
+    sets = gene_sets.read_gene_sets(path)
+    enrichment.set_members(sets, run.cohort.genes, run.config.genes.min_set_size)
+    return sets
+
+
+def write_enrichment(run, predictions, sets):
+    """Writes `enrichment.csv` of gene sets {name: symbols} into a run's folder; removes it where `sets` is None."""
+    path = run.workdir / "enrichment.csv"
+    if sets is None:
+        path.unlink(missing_ok=True)
+        return
+    config = run.config
+    table = enrichment.enrich(
+        predictions, sets, smallest=config.genes.min_set_size, permutations=config.map.permutations, seed=config.seed
+    )
+    _write_csv(path, table)
 
 
 def write_map(directory, dataset, fdr):

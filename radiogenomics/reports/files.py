@@ -31,6 +31,7 @@ class ReportFiles:
     quality: dict | None  # qc.json
     baseline: xarray.Dataset | None
     gene_code: pd.DataFrame | None  # gene_code.csv, its patients in the evaluation's order
+    enrichment: pd.DataFrame | None  # enrichment.csv
 
     @property
     def truth(self):
@@ -79,6 +80,7 @@ def read_files(workdir, baseline=None, cohort=None):
         quality=outputs.read_json(quality) if quality and quality.is_file() else None,
         baseline=map_files.read_map(pathlib.Path(baseline)) if baseline else None,
         gene_code=_read_gene_code(workdir / "gene_code.csv", evaluation),
+        enrichment=_read_enrichment(workdir / "enrichment.csv"),
     )
 
 
@@ -114,6 +116,20 @@ def _read_gene_code(path, evaluation):
         raise InputError(f"{path}: its patients are not those of evaluation.json; write both again with "
                          "launch/evaluate.py.")
     return table.loc[evaluation["patients"]]
+
+
+def _read_enrichment(path):
+    """The table of gene sets; None where no sets were given."""
+    if not path.is_file():
+        return None
+    try:
+        table = pd.read_csv(path, dtype={"set": str, "leading_genes": str}, keep_default_na=False)
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable table ({str(error).splitlines()[0]}).") from error
+    missing = [name for name in ("set", "feature", "size", "q", "leading_genes", "supported") if name not in table]
+    if missing:
+        raise InputError(f"{path}: has no column '{missing[0]}'; write it again with launch/map.py --gene_sets.")
+    return table
 
 
 def _read_map(workdir):

@@ -29,6 +29,7 @@ GENES_DRAWN = 9  # per supported feature, in the static map
 GENES_EXPLORED = 30  # per supported feature, in the interactive map
 GENES_LISTED = 10
 METAGENES_DRAWN = 5
+SETS_LISTED = 30
 
 
 def write_report(workdir, baseline=None, cohort=None):
@@ -59,6 +60,7 @@ def write_page(files):
         gene_code=evaluation_sections.gene_code_section(files),
         likeness=evaluation_sections.likeness_section(files),
         map=map_section(files),
+        enrichment=enrichment_section(files),
         pixels=pixel_section(files),
         baseline=baseline_section(files),
         truth=truth_section(files),
@@ -143,6 +145,14 @@ def map_section(files):
             for feature in map_tables.order_features(dataset)
         ],
     }
+
+
+def enrichment_section(files):
+    """Gene sets with q below the FDR; None where no sets were given."""
+    if files.enrichment is None:
+        return None
+    rows, found = map_tables.enrichment_rows(files.enrichment, files.fdr, SETS_LISTED)
+    return {"rows": rows, "found": found, "sets": files.enrichment["set"].nunique()}
 
 
 def pixel_section(files):

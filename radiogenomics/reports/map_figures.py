@@ -57,16 +57,23 @@ def draw_metagene_map(dataset, fdr):
     features = map_tables.order_features(dataset)
     shown = dataset.sel(feature=features)
     sd = map_tables.feature_sd(shown)
-    figure = Figure(figsize=(WIDTH, 0.3 * len(features) + 1.2))
+    names = [_shorten(str(name).removeprefix("metagene "), 30) for name in dataset["metagene"].values]
+    longest = max(map(len, names))
+    figure = Figure(figsize=(WIDTH, 0.3 * len(features) + 1.2 + 0.07 * max(longest - 3, 0)))
     axis = figure.subplots()
     _draw_table(
         figure, axis, shown, (shown["metagene_effect"].values / sd).T, shown["metagene_effect_q"].values.T < fdr,
         shown["metagene_effect_p_max"].values.T < map_tables.FAMILY_WISE, "effect, feature SD\nfrom −1 to +1 SD",
     )
-    names = [str(name).removeprefix("metagene ") for name in dataset["metagene"].values]
-    axis.set_xticks(range(len(names)), names, fontsize=8, rotation=90 if max(map(len, names)) > 2 else 0)
-    axis.set_xlabel("metagene (1 is the largest group of co-expressed genes)")
+    axis.set_xticks(range(len(names)), names, fontsize=8, rotation=90 if longest > 2 else 0)
+    numbered = all(name.isdigit() for name in names)
+    axis.set_xlabel("metagene (1 is the largest group of co-expressed genes)" if numbered else "gene set")
     return figure
+
+
+def _shorten(name, length):
+    """A name of at most `length` characters; gene sets have long ones."""
+    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def _draw_table(figure, axis, shown, values, found, sure, label):
@@ -128,7 +135,7 @@ def _draw_plane_row(figure, axes, planes, names, spacing_mm, label):
             plane, cmap=DIVERGING, vmin=-limit, vmax=limit, extent=(-half, half, half, -half), interpolation="nearest"
         )
         if names is not None:
-            axes[place].set_title(names[place])
+            axes[place].set_title(_shorten(names[place], 20))
         axes[place].tick_params(labelsize=7, labelleft=place == 0)
         axes[place].locator_params(nbins=4)
     axes[0].set_ylabel("mm", fontsize=8)

@@ -92,6 +92,7 @@ def _metagene_row(one, features, dataset):
         "feature": features[place],
         "unit": feature_units(dataset)[features[place]],
         "supported": features[place] in supported_features(dataset),
+        "stability": float(one["metagene_stability"].item()) if "metagene_stability" in one else None,
     } | {
         key: float(best[f"metagene_effect{suffix}"].item()) if f"metagene_effect{suffix}" in best else None
         for key, suffix in (("effect", ""), ("se", "_se"), ("p", "_p"), ("q", "_q"), ("p_max", "_p_max"))
@@ -109,6 +110,13 @@ def describe_detection(dataset):
         f"family-wise p < {FAMILY_WISE:g} (a score of {correlation(dataset.attrs['family_wise_threshold'])} passes); "
         "weaker links can go unseen."
     )
+
+
+def enrichment_rows(table, fdr, count):
+    """(rows of the sets with q below `fdr`, supported features first, at most `count`; how many there are)."""
+    found = table[table["q"] < fdr].sort_values("supported", ascending=False, kind="stable")
+    rows = found.head(count).to_dict("records")
+    return [row | {"leading_genes": str(row["leading_genes"]).split(";")} for row in rows], len(found)
 
 
 def compare_maps(dataset, baseline, fdr):

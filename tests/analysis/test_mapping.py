@@ -101,6 +101,20 @@ def test_a_metagene_moves_the_same_background_and_noise(run):
     np.testing.assert_array_equal(mask, 0.0)
 
 
+def test_predictions_are_those_that_the_scores_compare(run, mapped, evaluated):
+    genes = run.cohort.genes[2:5]
+    dataset, predictions = mapping.map_with_predictions(run, gate=evaluated["gate"], genes=genes)
+    assert predictions.genes == tuple(genes) and predictions.features == tuple(mapped["feature"].values)
+    np.testing.assert_array_equal(predictions.supported, mapped["supported"])
+    for feature, name in enumerate(predictions.features):
+        score = statistics.cross_fitted_correlation(
+            predictions.predicted[:, feature], predictions.real[:, [feature]], predictions.folds
+        )
+        np.testing.assert_allclose(mapped["score"].sel(gene=genes, feature=name), score, atol=1e-5)
+    assert dataset["metagene_stability"].dims == ("metagene",)
+    assert ((dataset["metagene_stability"] > 0) & (dataset["metagene_stability"] <= 1)).all()
+
+
 def test_any_named_feature_can_be_mapped(run):
     config = run.config.copy_and_resolve_references()
     config.map.features = ("maximum_diameter_mm", "lobulation", "solid_fraction", "p90_hu", "glcm_joint_entropy")

@@ -6,6 +6,7 @@ import shutil
 
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import GENES, make_baseline, make_cohort, make_evaluation, make_gene_code, make_map, make_older_evaluation
 
@@ -140,6 +141,24 @@ def test_gene_codes_follow_the_patients_not_the_file(workdir):
     make_gene_code().iloc[::-1].to_csv(workdir / "gene_code.csv", index=False)
     files = read_files(workdir)
     assert list(files.gene_code.index) == files.evaluation["patients"] and files.gene_code.shape == (24, 4)
+
+
+def write_sets(workdir, q):
+    row = {"set": "HALLMARK_<b>X</b>", "feature": "mean_hu", "size": 12, "score": 0.2, "statistic": 7.0, "p": 0.001,
+           "q": q, "p_max": 0.03, "leading_genes": "G01;G02", "supported": False, "null": "patients"}
+    pd.DataFrame([row]).to_csv(workdir / "enrichment.csv", index=False)
+
+
+def test_gene_sets_are_shown_or_said_to_be_absent(workdir, undrawn):
+    assert "No gene sets were given" in Page(write_report(workdir)).text
+    write_sets(workdir, q=0.3)
+    assert "None of the 1 gene sets tested has q below 0.05" in Page(write_report(workdir)).text
+    write_sets(workdir, q=0.01)
+    path = write_report(workdir)
+    assert "G01, G02" in Page(path).text and "HALLMARK <b>X" not in path.read_text(encoding="utf-8")
+    (workdir / "enrichment.csv").write_text("set,feature\nA,mean_hu\n")
+    with pytest.raises(InputError, match="enrichment.csv: has no column 'size'"):
+        write_report(workdir)
 
 
 def test_a_vanished_cohort_leaves_the_rest(workdir, undrawn):

@@ -1,6 +1,7 @@
 """Rows about the map, those beside it and the planted truth."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import TRUTH, make_baseline, make_evaluation, make_map
 
@@ -38,6 +39,13 @@ def test_metagenes_are_ordered_by_evidence_and_led_by_their_best_genes():
     assert [row["metagene"] for row in rows] == ["metagene 2", "metagene 1"]
     assert rows[0]["feature"] == "equivalent_diameter_mm" and rows[0]["effect"] == pytest.approx(-4.0)
     assert rows[0]["genes"][:2] == ["G00", "G02"] and rows[0]["size"] == 10
+
+
+def test_sets_found_are_told_supported_features_first_and_counted():
+    table = pd.DataFrame({"set": ["A", "B", "C"], "feature": "mean_hu", "q": [0.01, 0.02, 0.2],
+                          "leading_genes": ["G1;G2", "G3", ""], "supported": [False, True, True]})
+    rows, found = map_tables.enrichment_rows(table, 0.05, 1)
+    assert found == 2 and [row["set"] for row in rows] == ["B"] and rows[0]["leading_genes"] == ["G3"]
 
 
 def test_compared_maps_count_shared_hits_and_agree_with_themselves():
