@@ -6,20 +6,30 @@ import xarray
 from radiogenomics import outputs
 from radiogenomics.analysis import enrichment, evaluation
 from radiogenomics.analysis.mapping import map_with_predictions
+from radiogenomics.analysis.metagenes import Metagenes
+from radiogenomics.analysis.perturbation import dose_response
 from radiogenomics.data import gene_sets
 from radiogenomics.errors import InputError
+
+DOSE_NOISES = 2  # a background; patients average the curves, so that the map's many noises would only take time
 
 
 def map_run(run, sets_path=None):
     """Computes the map of a run and writes it into its folder; evaluates the run first where that was not done.
 
-    With a GMT file, `enrichment.csv` stands beside the map; without one, none does, so that no older map's is left.
+    Beside it, `dose_response.nc` holds the dose-response of every feature's strongest metagene, and with a GMT file
+    `enrichment.csv` the gene sets; without one there is none, so that no older map's is left.
     """
     sets = _read_sets(run, sets_path) if sets_path else None
     path = run.workdir / "evaluation.json"
     evaluated = outputs.read_json(path) if path.exists() else evaluation.evaluate(run)
     dataset, predictions = map_with_predictions(run, gate=evaluated["gate"])
+    curves = dose_response(
+        run, metagenes=list(dict.fromkeys(strongest_metagenes(dataset).values())), weights=mapped_metagenes(dataset),
+        noises=min(DOSE_NOISES, run.config.map.noises),
+    )
     write_map(run.workdir, dataset, run.config.map.fdr)
+    write_dataset(run.workdir / "dose_response.nc", curves)
     write_enrichment(run, predictions, sets)
     return dataset
 
@@ -44,10 +54,28 @@ def write_enrichment(run, predictions, sets):
     _write_csv(path, table)
 
 
+def mapped_metagenes(dataset):
+    """The `Metagenes` of a map."""
+    names = tuple(str(name) for name in dataset["metagene"].values)
+    return Metagenes(names, dataset["metagene_loading"].values, dataset["metagene_stability"].values)
+
+
+def strongest_metagenes(dataset):
+    """{feature: the metagene with the highest score for it} of a map; the score sees links without a slope too."""
+    best = dataset["metagene_effect_score"].argmax("metagene").values
+    names = [str(name) for name in dataset["metagene"].values]
+    return {str(feature): names[place] for feature, place in zip(dataset["feature"].values, best, strict=True)}
+
+
+def write_dataset(path, dataset):
+    """Writes an `xarray.Dataset` as netCDF, atomically."""
+    with outputs.new_file(path) as aside:
+        dataset.to_netcdf(aside, engine="h5netcdf")
+
+
 def write_map(directory, dataset, fdr):
     """Writes `map.nc`, `genes.csv`, `metagenes.csv` and `hits.csv` into a folder, each atomically."""
-    with outputs.new_file(directory / "map.nc") as aside:
-        dataset.to_netcdf(aside, engine="h5netcdf")
+    write_dataset(directory / "map.nc", dataset)
     genes = long_table(dataset, ("gene", "feature"))
     _write_csv(directory / "genes.csv", genes)
     _write_csv(directory / "metagenes.csv", long_table(dataset, ("metagene", "feature")))
@@ -59,11 +87,21 @@ def read_map(directory):
     path = directory / "map.nc"
     if not path.is_file():
         raise InputError(f"{path}: no such file; write it with launch/map.py or launch/baseline.py.")
+    return _read_dataset(path, "map")
+
+
+def read_dose_response(directory):
+    """Reads `dose_response.nc` of a folder; None where a map was written without it, InputError where it is damaged."""
+    path = directory / "dose_response.nc"
+    return _read_dataset(path, "table of dose-responses") if path.is_file() else None
+
+
+def _read_dataset(path, noun):
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable map ({str(error).splitlines()[0]}).") from error
+        raise InputError(f"{path}: not a readable {noun} ({str(error).splitlines()[0]}).") from error
 
 
 def long_table(dataset, dims):

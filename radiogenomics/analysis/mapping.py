@@ -39,8 +39,6 @@ from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature, resolve
 
-PERTURBED_AT_ONCE = 10  # metagenes in one compiled call, each with every draw
-
 
 class Predictions(NamedTuple):
     """What a map's evidence on genes compares, patient by patient; patients are in the map's order."""
@@ -83,7 +81,7 @@ def map_with_predictions(run, gate=None, patients=None, genes=None, feature_list
     folds = _mapped_rows(run, patients)
     rows = np.concatenate([mapped for _, mapped in folds])
     positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
-    groups = cohort_metagenes(run) if weights is None else metagenes.name_metagenes(weights)
+    groups = choose_metagenes(run, weights)
     measured = features.real_features(run.cohort, names).to_numpy()
     real = features.adjust_features(run, measured)[rows]
     # Made once for all folds, so that they compile once.
@@ -113,7 +111,14 @@ def gene_columns(known, genes):
         if gene not in position:
             near = ", ".join(difflib.get_close_matches(gene, known, 3)) or "none"
             raise InputError(f"genes: '{gene}' is not among the run's {len(known)} genes; nearest symbols: {near}.")
-    return np.array([position[gene] for gene in genes])
+    return np.array([position[gene] for gene in genes], int)
+
+
+def choose_metagenes(run, weights=None):
+    """The `Metagenes` given as such or as weights [G, M]; those of the cohort by default."""
+    if weights is None:
+        return cohort_metagenes(run)
+    return weights if isinstance(weights, metagenes.Metagenes) else metagenes.name_metagenes(np.asarray(weights))
 
 
 def cohort_metagenes(run):
@@ -172,23 +177,13 @@ def perturb_metagenes(fold, rows, weights, draws, measure):
     effects, image, mask = [], 0.0, 0.0
     for row, start in zip(tqdm.tqdm(rows, desc=f"{fold.name} metagenes", disable=None), scores, strict=True):
         low, high = (
-            _measure_in_groups(measure, fold, fold.components[row] + ((end - start) * direction).T, draws)
+            synthesis.measure_in_groups(measure, fold, fold.components[row] + ((end - start) * direction).T, draws)
             for end in (-1.0, 1.0)
         )
         effects.append((high[0] - low[0]).T)
         image = image + (high[1] - low[1]) / (2.0 * len(rows))
         mask = mask + (high[2] - low[2]) / (2.0 * len(rows))
     return np.stack(effects), image, mask
-
-
-def _measure_in_groups(measure, fold, components, draws):
-    """Features, image and mask [n, ...] for components [n, K], a group at a time to bound the memory."""
-    components = components.astype(np.float32)
-    parts = [
-        measure(fold.variables, components[begin : begin + PERTURBED_AT_ONCE], draws)
-        for begin in range(0, len(components), PERTURBED_AT_ONCE)
-    ]
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
 def _stack(parts, key):

@@ -10,6 +10,8 @@ from radiogenomics import settings
 from radiogenomics.data import window
 from radiogenomics.radiomics import batch_soft_features
 
+MEASURED_AT_ONCE = 10  # sets of components in one compiled call, each with every draw
+
 
 class Draws(NamedTuple):
     """D pairs of background and noise that every patient's genes are combined with."""
@@ -80,3 +82,17 @@ def measured_images(run, names):
         return batch_soft_features(image_hu, mask, spacing_mm, names).mean(0), image_hu.mean(0), mask.mean(0)
 
     return jax.jit(jax.vmap(of_one, in_axes=(None, 0, None)))
+
+
+def measure_in_groups(measure, fold, components, draws):
+    """Everything that `measure` of `measured_images` returns, for components [n, K], a group at a time.
+
+    Groups bound the memory. They are of equal size, the last one filled up, so that one shape is compiled.
+    """
+    groups = -(-len(components) // MEASURED_AT_ONCE)
+    size = -(-len(components) // groups)
+    padded = np.concatenate([components, np.repeat(components[-1:], groups * size - len(components), axis=0)])
+    parts = [
+        measure(fold.variables, group.astype(np.float32), draws) for group in padded.reshape(groups, size, -1)
+    ]
+    return [np.concatenate(arrays)[: len(components)] for arrays in zip(*parts, strict=True)]

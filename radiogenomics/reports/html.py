@@ -13,6 +13,7 @@ import numpy as np
 from radiogenomics import outputs
 from radiogenomics.reports import (
     cohort_tables,
+    dose_figures,
     evaluation_sections,
     formatting,
     interactive,
@@ -136,6 +137,7 @@ def map_section(files):
         "interactive": markupsafe.Markup(
             interactive.interactive_map(dataset, map_tables.group_genes(dataset, GENES_EXPLORED))
         ),
+        "doses": dose_section(files),
         "supported": supported,
         "limit": map_tables.describe_detection(dataset),
         "stale": judged & set(dataset["feature"].values) != set(supported),
@@ -153,6 +155,14 @@ def enrichment_section(files):
         return None
     rows, found = map_tables.enrichment_rows(files.enrichment, files.fdr, SETS_LISTED)
     return {"rows": rows, "found": found, "sets": files.enrichment["set"].nunique()}
+
+
+def dose_section(files):
+    """Dose-response of each feature's strongest metagene; None where the run has none that belong to its map."""
+    chosen = dose_figures.choose_curves(files.dataset, files.dose_response)
+    if not chosen:
+        return None
+    return style.encode(dose_figures.draw_dose_response(files.dataset, files.dose_response, chosen))
 
 
 def pixel_section(files):
