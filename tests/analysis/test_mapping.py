@@ -63,6 +63,14 @@ def test_files_on_disk_say_the_same(mapped, workdir):
     assert "score" in (workdir / "hits.csv").read_text().splitlines()[0]
 
 
+def test_dose_responses_of_the_strongest_metagenes_lie_beside_the_map(mapped, workdir):
+    curves = map_files.read_dose_response(workdir)
+    best = mapped["metagene_effect_score"].argmax("metagene")
+    assert set(curves["item"].values) == {f"metagene {int(number) + 1}" for number in best}
+    assert curves["mean"].dims == ("item", "dose", "feature") and np.isfinite(curves["mean"]).all()
+    assert (curves["low"] <= curves["high"]).all() and (curves["support"].sum("dose") <= 1 + 1e-9).all()
+
+
 def test_gate_stamps_and_hides_nothing(mapped, evaluated):
     for name, row in evaluated["gate"].items():
         one = mapped.sel(feature=name)

@@ -48,6 +48,17 @@ def make_map(supported=(False, True, False), genes=GENES, volume=False):
     )
 
 
+def make_doses():
+    """Dose-responses of both metagenes of `make_map` at seven doses, from -1.8 to 1.8 SD within the cohort's range."""
+    doses = np.arange(-3.0, 4.0)
+    mean = doses[:, None] * [30.0, 1.0, 0.01] * np.array([1.0, -0.5])[:, None, None]
+    dims = ("item", "dose", "feature")
+    dataset = xarray.Dataset({"mean": (dims, mean), "low": (dims, mean - 2.0), "high": (dims, mean + 2.0)})
+    dataset["support"] = (("item", "dose"), np.tile([0.0, 0.1, 0.2, 0.4, 0.2, 0.1, 0.0], (2, 1)))
+    dataset["range_low"], dataset["range_high"] = ("item", [-1.8, -1.8]), ("item", [1.8, 1.8])
+    return dataset.assign_coords(item=["metagene 1", "metagene 2"], dose=doses, feature=FEATURES)
+
+
 def make_baseline(genes=GENES):
     """A classical map that finds the genes of the diameter but one, and a wrong one."""
     dataset = make_map(genes=genes)[["association", "score", "p", "q", "p_max", "feature_value"]]

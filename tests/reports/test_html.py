@@ -120,6 +120,19 @@ def test_an_older_evaluation_leaves_its_new_sections_out(workdir, undrawn):
     assert "equivalent diameter (mm) r 0.70" in text and "Beside the best direct predictor" not in text
 
 
+def test_an_older_map_has_no_dose_responses(workdir, undrawn):
+    said = "The run has no dose-responses of this map; write them with launch/map.py"
+    assert said not in Page(write_report(workdir)).text
+    (workdir / "dose_response.nc").unlink()
+    assert said in Page(write_report(workdir)).text
+
+
+def test_damaged_dose_responses_are_named(workdir):
+    (workdir / "dose_response.nc").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="dose_response.nc: not a readable table of dose-responses"):
+        read_files(workdir)
+
+
 def test_without_its_file_only_the_gene_codes_are_left_out(workdir, undrawn):
     (workdir / "gene_code.csv").unlink()
     text = Page(write_report(workdir)).text
