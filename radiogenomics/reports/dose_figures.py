@@ -45,7 +45,7 @@ def draw_dose_response(dataset, curves, chosen):
         axis.tick_params(labelbottom=True)
     for axis in axes.flat[len(chosen):]:
         axis.set_axis_off()
-    figure.supxlabel("dose: SD of the metagene over training patients", fontsize=9)
+    figure.supxlabel("dose: SD over training patients", fontsize=9)
     return figure
 
 
