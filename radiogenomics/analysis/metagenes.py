@@ -5,6 +5,7 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
+import threadpoolctl
 from scipy.cluster import hierarchy
 from scipy.spatial import distance
 from sklearn.metrics import silhouette_score
@@ -161,12 +162,14 @@ def measure_stability(standardised, labels, method, seed, bootstraps=None):
     generator, count = np.random.default_rng(seed), labels.max() + 1
     found = np.zeros(count)
     bootstraps = bootstraps or BOOTSTRAPS[method]
-    for _ in range(bootstraps):
-        drawn = standardised[generator.integers(0, len(standardised), len(standardised))]
-        # Few patients drawn may leave fewer genes different than there are clusters.
-        carried = front_ends.count_different(front_ends.unit_profiles(drawn)[0])
-        if carried:
-            found += best_jaccard(labels, _prepare_clustering(drawn, method, seed)(min(count, carried)))
+    # One thread: on a busy machine threads wait for each other at every step of k-means.
+    with threadpoolctl.threadpool_limits(1):
+        for _ in range(bootstraps):
+            drawn = standardised[generator.integers(0, len(standardised), len(standardised))]
+            # Few patients drawn may leave fewer genes different than there are clusters.
+            carried = front_ends.count_different(front_ends.unit_profiles(drawn)[0])
+            if carried:
+                found += best_jaccard(labels, _prepare_clustering(drawn, method, seed)(min(count, carried)))
     return found / bootstraps
 
 
