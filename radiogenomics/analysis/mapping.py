@@ -115,10 +115,16 @@ def gene_columns(known, genes):
 
 
 def choose_metagenes(run, weights=None):
-    """The `Metagenes` given as such or as weights [G, M]; those of the cohort by default."""
+    """The `Metagenes` given as such or as weights [G, M], those of the cohort by default; InputError for a shape that
+    does not fit the genes."""
     if weights is None:
         return cohort_metagenes(run)
-    return weights if isinstance(weights, metagenes.Metagenes) else metagenes.name_metagenes(np.asarray(weights))
+    if isinstance(weights, metagenes.Metagenes):
+        return weights
+    weights, count = np.asarray(weights), len(run.cohort.genes)
+    if weights.ndim != 2 or len(weights) != count:
+        raise InputError(f"weights: shape {weights.shape}; expected ({count}, metagenes).")
+    return metagenes.name_metagenes(weights)
 
 
 def cohort_metagenes(run):

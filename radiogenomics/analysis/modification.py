@@ -50,8 +50,8 @@ def effect_modification(run, weights=None, features=None, noises=2):
     names = feature_names(run, features)
     groups = mapping.choose_metagenes(run, weights)
     weights = groups.weights
-    if weights.ndim != 2 or len(weights) != len(run.cohort.genes) or weights.shape[1] < 2:
-        raise InputError(f"weights: shape {weights.shape}; expected ({len(run.cohort.genes)}, two or more metagenes).")
+    if len(groups.names) < 2:
+        raise InputError(f"weights: {len(groups.names)} metagene; expected two or more, because pairs are asked for.")
     pairs = list(itertools.combinations(range(weights.shape[1]), 2))
     measure, folds = measure_features(run, names), held_out_rows(run)
     effects, products, usable = zip(

@@ -188,7 +188,7 @@ def test_effect_modification_sees_the_interaction_and_only_it(known):
 def test_a_pair_that_cannot_be_told_apart_is_left_out(known):
     dataset = modification.effect_modification(known, np.eye(6)[:, [1, 2, 1]], features=NAMES)
     assert np.isnan(dataset["effect"].values[0, 2]).all() and np.isfinite(dataset["effect"].values[0, 1]).all()
-    with pytest.raises(InputError, match="two or more metagenes"):
+    with pytest.raises(InputError, match="expected two or more"):
         modification.effect_modification(known, np.eye(6)[:, :1])
 
 
