@@ -14,6 +14,6 @@ echo "3/6 evaluation on held-out patients"
 echo "4/6 radiogenomic map"
 [ -e "$out/run/hits.csv" ] || step map --workdir="$out/run"
 echo "5/6 classical baseline"
-[ -e "$out/baseline/hits.csv" ] || step baseline --cohort="$out/cohort" --out="$out/baseline"
+[ -e "$out/baseline/hits.csv" ] || step baseline --cohort="$out/cohort" --out="$out/baseline" --nopredictors  # evaluation has them
 echo "6/6 report"
 step report --workdir="$out/run" --baseline="$out/baseline"
