@@ -29,6 +29,8 @@ OUT = entry.define_folder("out", "Folder to write map.nc and its tables into.")
 
 def main():
     config = CONFIG.value
+    if COHORT.value and (EXPRESSION.value or FEATURES.value or COVARIATES.value or STANDARDISED.value):
+        raise InputError("--cohort: given together with plain tables; expected one of the two.")
     if COHORT.value:
         baseline_files.map_cohort(
             entry.existing(COHORT), pathlib.Path(OUT.value), config, STATISTIC.value, PREDICTORS.value

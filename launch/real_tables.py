@@ -4,6 +4,8 @@ Download the RNA-seq table of GEO GSE103584, and from TCIA "NSCLC Radiogenomics"
 table; then
 
     python launch/real_tables.py --expression=TABLE --semantics=AIM_FOLDER --clinical=TABLE --out=DIR
+
+A table of z-scores instead of FPKM takes --standardised.
 """
 
 import json

@@ -10,6 +10,7 @@ import xarray
 from scipy import ndimage
 
 from radiogenomics.analysis import explore, synthesis
+from radiogenomics.analysis.perturbed_items import held_out_rows
 from radiogenomics.errors import InputError
 
 REGIONS = ("core", "rim", "margin", "outside")
@@ -42,7 +43,7 @@ def axes(run, count=3, patients=None, backgrounds=2, noises=2, memory_mb=1024.0)
     """
     if count < 1:
         raise InputError(f"count: {count}, expected at least 1.")
-    parts = _sum_jacobians(run, _held_out(run, patients), backgrounds, noises, memory_mb)
+    parts = _sum_jacobians(run, held_out_rows(run, patients), backgrounds, noises, memory_mb)
     loadings, shares, mean = _decompose(parts, count)
     named, scores, squares = [], [], []
     for fold, rows, draws, pulled in ((part["fold"], part["rows"], part["draws"], part["pulled"]) for part in parts):
@@ -66,13 +67,6 @@ def axes(run, count=3, patients=None, backgrounds=2, noises=2, memory_mb=1024.0)
     return dataset.assign_coords(
         gene=list(run.cohort.genes), patient=named, axis=[f"axis {number + 1}" for number in range(loadings.shape[1])]
     ).assign_attrs(mean_kept=float(mean["norm"] / norms.mean()), note="raw derivative, not weighted by co-expression")
-
-
-def _held_out(run, patients):
-    """[(fold, rows)] of the patients asked for (all for None)."""
-    wanted = run.cohort.indices(patients) if patients is not None else np.arange(len(run.cohort.patients))
-    folds = [(fold, fold.held_out[np.isin(fold.held_out, wanted)]) for fold in run.folds]
-    return [(fold, rows) for fold, rows in folds if len(rows)]
 
 
 def _component_jacobians(run, fold, rows, draws, chunk):
@@ -154,7 +148,7 @@ def region_saliency(run, patients=None, backgrounds=2, noises=2, memory_mb=1024.
     """
     energy = np.zeros((len(REGIONS), len(run.cohort.genes)))
     pixels, chunk = np.zeros(len(REGIONS)), None
-    for fold, rows in _held_out(run, patients):
+    for fold, rows in held_out_rows(run, patients):
         draws = synthesis.make_draws(run, fold, backgrounds, noises)
         chunk = chunk or explore.plan_passes(run, fold, draws, memory_mb)
         grams = 0.0

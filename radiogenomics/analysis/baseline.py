@@ -82,8 +82,13 @@ def classical_map(tables, config, statistic="spearman"):
     membership = correlations * members / np.maximum(members.sum(axis=1, keepdims=True), 1)
     dataset = _dataset(by_gene, by_metagene, membership, groups, outcomes)
     if statistic != "distance":  # Its threshold is not one of a correlation.
-        dataset.attrs = detection.describe_limit(by_gene.largest, [np.arange(len(outcomes))])
+        dataset.attrs = detection.describe_limit(by_gene.largest, [_free_patients(outcomes, design)])
     return _label(dataset, tables, groups, config, statistic)
+
+
+def _free_patients(outcomes, design):
+    """Patients that know the least known feature, less one for each covariate column."""
+    return int(np.isfinite(outcomes).sum(axis=0).min()) - (design.shape[1] - 1)
 
 
 def _standardise(tables, config):

@@ -134,9 +134,10 @@ def _drop_unusable(table):
 
 def _write(tables, out, config, statistic, rows, **attributes):
     dataset = baseline.classical_map(tables, config, statistic).assign_attrs(attributes)
+    predicted = None if rows is None else baseline_predictors.predictor_table(tables, rows, config)
+    (out / "predictors.csv").unlink(missing_ok=True)
     map_files.write_map(out, dataset, config.map.fdr)
-    if rows is not None:
-        predicted = baseline_predictors.predictor_table(tables, rows, config)
+    if predicted is not None:
         with outputs.new_file(out / "predictors.csv") as aside:
             predicted.to_csv(aside, index=False, float_format="%.5g")
     logging.info("%s: map of %d genes x %d features", out, dataset.sizes["gene"], dataset.sizes["feature"])

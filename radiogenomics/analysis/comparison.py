@@ -45,9 +45,12 @@ def compare(map_a, map_b, variable="score", fdr=0.05, bootstraps=2000, seed=0):
       InputError: where the maps share no gene or no feature, or one lacks a variable.
     """
     for name, dataset in (("first", map_a), ("second", map_b)):
-        missing = [needed for needed in (variable, "q", "association") if needed not in dataset]
+        usable = [key for key, values in dataset.data_vars.items() if set(values.dims) == {"gene", "feature"}]
+        missing = [needed for needed in (variable, "q", "association") if needed not in usable]
         if missing:
-            raise InputError(f"{name} map: has no variable '{missing[0]}'; expected one of {', '.join(dataset)}.")
+            raise InputError(
+                f"{name} map: has no variable '{missing[0]}' of genes by features; expected one of {', '.join(usable)}."
+            )
     genes, features = (_shared(map_a, map_b, dim) for dim in ("gene", "feature"))
     ours, theirs = (dataset.sel(gene=genes, feature=features) for dataset in (map_a, map_b))
     sums, blocks = _block_sums(ours, theirs, variable, fdr)

@@ -32,9 +32,9 @@ def detection_limit(largest, fold_sizes, family_wise=FAMILY_WISE, power=POWER):
     return threshold, float(np.tanh(np.arctanh(min(threshold, 1.0 - 1e-9)) + stats.norm.ppf(power) * error))
 
 
-def describe_limit(largest, folds):
-    """`detection_limit` as attributes of a map whose patients are split into folds (a list of row arrays)."""
-    threshold, limit = detection_limit(largest, [len(rows) for rows in folds])
+def describe_limit(largest, fold_sizes):
+    """`detection_limit` as attributes of a map."""
+    threshold, limit = detection_limit(largest, fold_sizes)
     return {
         "family_wise_threshold": threshold,
         "smallest_certifiable_correlation": limit,

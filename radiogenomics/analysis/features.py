@@ -56,8 +56,13 @@ def adjust_by_fold(run, fold, values, rows):
 
 
 def adjust_rows(design, values, training, rows):
-    """Features [patients, F] in `rows` less what the design [patients, 1 + Q] explains in the rows `training`."""
-    learned = values[training]
-    known = np.where(np.isfinite(learned), learned, np.nanmean(learned, axis=0))
-    effects = covariates.fit_effects(design[training], known)
-    return covariates.remove_effects(design[rows], effects, values[rows])
+    """Features [patients, F] in `rows` less what the design [patients, 1 + Q] explains in the rows `training`.
+
+    Each feature is fitted on the patients in whom it is known: a stand-in for the others would shrink the effects.
+    """
+    columns = []
+    for column in values.T:
+        known = training[np.isfinite(column[training])]
+        effects = covariates.fit_effects(design[known], column[known])
+        columns.append(covariates.remove_effects(design[rows], effects, column[rows]))
+    return np.stack(columns, axis=1)

@@ -1,5 +1,7 @@
 """Maps on disk: map.nc (xarray) and its tables for people (CSV)."""
 
+import pathlib
+
 import numpy as np
 import xarray
 
@@ -28,9 +30,13 @@ def map_run(run, sets_path=None):
         run, metagenes=list(dict.fromkeys(strongest_metagenes(dataset).values())), weights=mapped_metagenes(dataset),
         noises=min(DOSE_NOISES, run.config.map.noises),
     )
+    for name in ("dose_response.nc", "enrichment.csv"):
+        # Stopped between the writes, an older map's must not stand beside the new one.
+        (run.workdir / name).unlink(missing_ok=True)
     write_map(run.workdir, dataset, run.config.map.fdr)
     write_dataset(run.workdir / "dose_response.nc", curves)
-    write_enrichment(run, predictions, sets)
+    if sets is not None:
+        write_enrichment(run, predictions, sets)
     return dataset
 
 
@@ -42,16 +48,12 @@ def _read_sets(run, path):
 
 
 def write_enrichment(run, predictions, sets):
-    """Writes `enrichment.csv` of gene sets {name: symbols} into a run's folder; removes it where `sets` is None."""
-    path = run.workdir / "enrichment.csv"
-    if sets is None:
-        path.unlink(missing_ok=True)
-        return
+    """Writes `enrichment.csv` of gene sets {name: symbols} into a run's folder."""
     config = run.config
     table = enrichment.enrich(
         predictions, sets, smallest=config.genes.min_set_size, permutations=config.map.permutations, seed=config.seed
     )
-    _write_csv(path, table)
+    _write_csv(run.workdir / "enrichment.csv", table)
 
 
 def mapped_metagenes(dataset):
@@ -84,7 +86,7 @@ def write_map(directory, dataset, fdr):
 
 def read_map(directory):
     """Reads `map.nc` of a folder into memory; InputError where it is missing or damaged."""
-    path = directory / "map.nc"
+    path = pathlib.Path(directory) / "map.nc"
     if not path.is_file():
         raise InputError(f"{path}: no such file; write it with launch/map.py or launch/baseline.py.")
     return _read_dataset(path, "map")
@@ -92,7 +94,7 @@ def read_map(directory):
 
 def read_dose_response(directory):
     """Reads `dose_response.nc` of a folder; None where a map was written without it, InputError where it is damaged."""
-    path = directory / "dose_response.nc"
+    path = pathlib.Path(directory) / "dose_response.nc"
     return _read_dataset(path, "table of dose-responses") if path.is_file() else None
 
 

@@ -119,12 +119,11 @@ def choose_metagenes(run, weights=None):
     does not fit the genes."""
     if weights is None:
         return cohort_metagenes(run)
-    if isinstance(weights, metagenes.Metagenes):
-        return weights
-    weights, count = np.asarray(weights), len(run.cohort.genes)
-    if weights.ndim != 2 or len(weights) != count:
-        raise InputError(f"weights: shape {weights.shape}; expected ({count}, metagenes).")
-    return metagenes.name_metagenes(weights)
+    named = isinstance(weights, metagenes.Metagenes)
+    values, count = np.asarray(weights.weights if named else weights), len(run.cohort.genes)
+    if values.ndim != 2 or len(values) != count:
+        raise InputError(f"weights: shape {values.shape}; expected ({count}, metagenes).")
+    return weights if named else metagenes.name_metagenes(values)
 
 
 def cohort_metagenes(run):
@@ -213,7 +212,8 @@ def _gene_table(run, by_gene, real, positions):
         "q": statistics.benjamini_hochberg(evidence.p),
         "p_max": evidence.p_max,
     }
-    return _dataset(table, ("gene", "feature")).assign_attrs(detection.describe_limit(evidence.largest, positions))
+    limit = detection.describe_limit(evidence.largest, [len(rows) for rows in positions])
+    return _dataset(table, ("gene", "feature")).assign_attrs(limit)
 
 
 def _metagene_table(run, predicted, effects, real, positions):

@@ -114,7 +114,7 @@ def _evidence(run, names, folds, effects, products):
     real = feature_values.adjust_features(run, real)[rows]
     positions = np.split(np.arange(len(rows)), np.cumsum([len(rows) for _, rows in folds])[:-1])
     found = statistics.permutation_evidence(predicted, real, positions, run.config.map.permutations, run.config.seed)
-    return found._asdict() | {"q": statistics.benjamini_hochberg(found.p)}
+    return {"score": found.score, "p": found.p, "p_max": found.p_max, "q": statistics.benjamini_hochberg(found.p)}
 
 
 def _label(run, table, pairs, names, labels):

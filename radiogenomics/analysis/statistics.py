@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from radiogenomics.errors import InputError
+
 PERMUTATIONS_AT_ONCE = 500  # bounds the memory
 
 
@@ -92,7 +94,12 @@ def tally_permutations(draw, features, count, two_sided=False):
 
     Returns:
       Evidence with score, p and p_max [M, features]; p = (1 + exceedances) / (1 + count).
+
+    Raises:
+      InputError: without a permutation.
     """
+    if count < 1:
+        raise InputError(f"map.permutations: {count}; expected at least 1.")
     scores, exceeded, largest = [], [], np.full(count, -np.inf, np.float32)
     for feature in range(features):
         blocks, begin = draw(feature), 0

@@ -49,6 +49,12 @@ def run_example(expression, semantics, clinical_table, out, config, standardised
     parts = [out / "features.csv", out / "covariates.csv", config, standardised]
     tables, _ = baseline_files.read_tables(expression, *parts)
     controls, _ = baseline_files.read_tables(expression, out / "controls.csv", *parts[1:])
+    missing = [name for name in ("squamous", "second_batch") if name not in controls.features]
+    if missing:
+        raise InputError(
+            f"{clinical_table}, {expression}: '{missing[0]}' is the same for all patients; expected squamous "
+            "carcinomas and others, and a break between two batches in the order of the samples."
+        )
     maps = {name: _map(tables, names, config, out / name) for name, names in ADJUSTMENTS.items()}
     checks = _map(controls, (), config, out / "controls")
     squamous = controls._replace(features=controls.features[["squamous"]])

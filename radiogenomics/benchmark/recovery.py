@@ -52,7 +52,9 @@ def _make_maps(config, out):
         "train": lambda: loop.train(config, load_cohort(out / "cohort"), out / "run"),
         "evaluate": lambda: evaluation.evaluate(load_run(out / "run")),
         "map": lambda: map_files.map_run(load_run(out / "run")),
-        "baseline": lambda: baseline_files.map_cohort(out / "cohort", out / "baseline", config),
+        "baseline": lambda: baseline_files.map_cohort(
+            out / "cohort", out / "baseline", config, predictors=False
+        ),
     }
     seconds = {}
     for name, job in jobs.items():

@@ -82,3 +82,9 @@ def test_unknown_patients_and_no_axis_are_told(run):
         axes(run, patients=["nobody"])
     with pytest.raises(InputError, match="count: 0"):
         axes(run, 0)
+
+
+def test_nobody_is_told(run):
+    for ask in (axes, region_saliency):
+        with pytest.raises(InputError, match="patients: none given"):
+            ask(run, patients=[])

@@ -103,6 +103,8 @@ def test_what_cannot_be_compared_is_told():
         comparison.compare(one, make_map(1, ("x", "y")))
     with pytest.raises(InputError, match="second map: has no variable 'score'"):
         comparison.compare(one, one.drop_vars("score"))
+    with pytest.raises(InputError, match="first map: has no variable 'gene' of genes by features"):
+        comparison.compare(one, one, variable="gene")
 
 
 def test_the_table_on_disk_states_its_terms(tmp_path):

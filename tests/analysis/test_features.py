@@ -84,3 +84,13 @@ def test_an_unknown_family_is_refused_before_anything_is_written(cohort_folder, 
     with pytest.raises(InputError, match="'glcmm' is unknown"):
         feature_files.write_features(cohort_folder, tmp_path / "features.csv", ["map", "glcmm"], ibsi.Settings())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_values_do_not_shrink_the_effect_that_is_removed():
+    generator = np.random.default_rng(0)
+    batch = np.repeat([0.0, 1.0], 100)
+    values = np.stack([2.0 * batch, 2.0 * batch], axis=1)
+    values[generator.random(200) < 0.5, 1] = np.nan
+    adjusted = features.adjust_rows(np.stack([np.ones(200), batch], axis=1), values, np.arange(200), np.arange(200))
+    np.testing.assert_array_equal(np.isnan(adjusted), np.isnan(values))
+    np.testing.assert_allclose(np.nan_to_num(adjusted), 0.0, atol=1e-9)

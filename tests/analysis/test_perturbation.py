@@ -203,7 +203,7 @@ def test_the_product_term_holds_no_main_effect():
 
 def test_directions_together_are_those_of_the_map(run):
     items = perturbed_items.gather_items(run, metagenes=["metagene 2"])
-    weights = mapping.cohort_metagenes(run)[:, [1]]
+    weights = mapping.cohort_metagenes(run).weights[:, [1]]
     fold = run.folds[0]
     np.testing.assert_array_equal(
         perturbed_items.item_directions(fold, items, True), association.metagene_direction(fold, weights)
@@ -213,7 +213,7 @@ def test_directions_together_are_those_of_the_map(run):
 def test_a_metagene_of_a_trained_run_moves_as_in_the_map(run):
     """`perturb` of a metagene is the map's `metagene_effect`, patient by patient."""
     names = ("mean_hu", "equivalent_diameter_mm")
-    weights = mapping.cohort_metagenes(run)
+    weights = mapping.cohort_metagenes(run).weights
     dataset = perturbation.perturb(run, metagenes=["metagene 1", "metagene 3"], features=names, weights=weights)
     fold = run.folds[1]
     draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from radiogenomics.analysis import statistics
+from radiogenomics.errors import InputError
 
 FOLDS = [np.arange(0, 14), np.arange(14, 27), np.arange(27, 40)]
 
@@ -156,3 +157,8 @@ def test_bootstrap_interval_covers_the_estimate():
     mean, error = values.mean(axis=0), values.std(axis=0) / np.sqrt(40)
     np.testing.assert_allclose((high - low) / 2, 1.96 * error, rtol=0.25)
     assert (low < mean).all() and (mean < high).all()
+
+
+def test_no_permutation_is_no_evidence():
+    with pytest.raises(InputError, match="map.permutations: 0; expected at least 1"):
+        statistics.permutation_evidence(np.zeros((6, 1, 2)), np.zeros((6, 1)), [np.arange(6)], 0, 0)

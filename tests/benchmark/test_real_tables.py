@@ -60,3 +60,10 @@ def test_strangers_are_told(sources, config, tmp_path):
     terms.to_csv(sources[1], index=False)
     with pytest.raises(InputError, match="neither its first row nor its first column"):
         real_tables.run_example(*sources, tmp_path / "out", config, standardised=True)
+
+
+def test_a_table_without_the_controls_is_told(sources, config, tmp_path):
+    clinical = pd.read_csv(sources[2]).assign(Histology="Adenocarcinoma")
+    clinical.to_csv(sources[2], index=False)
+    with pytest.raises(InputError, match="'squamous' is the same for all patients"):
+        real_tables.run_example(*sources, tmp_path / "out", config, standardised=True)
