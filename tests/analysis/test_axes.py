@@ -60,7 +60,9 @@ def test_saliency_is_that_of_the_jacobians_in_the_regions(run, patients, explici
         inside = explicit[:, region]
         expected = np.sqrt(np.square(inside).mean(axis=(0, 1)))
         np.testing.assert_allclose(dataset["saliency"].sel(region=name), expected, atol=1e-3 * expected.max() + 1e-6)
-    np.testing.assert_allclose(dataset["share"].sum("region"), 1.0, atol=1e-5)
+    acting = dataset["saliency"].sum("region") > 0  # a gene that carries no factor changes nothing anywhere
+    assert 0.9 < float(acting.mean()) < 1.0
+    np.testing.assert_allclose(dataset["share"].sum("region"), acting, atol=1e-5)
     monkeypatch.setattr(
         synthesis, "images_of", lambda run, fold, component, draws: (None, np.zeros((1, 16, 16)))
     )

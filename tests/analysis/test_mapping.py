@@ -118,7 +118,7 @@ def test_predictions_are_those_that_the_scores_compare(run, mapped, evaluated):
         score = statistics.cross_fitted_correlation(
             predictions.predicted[:, feature], predictions.real[:, [feature]], predictions.folds
         )
-        np.testing.assert_allclose(mapped["score"].sel(gene=genes, feature=name), score, atol=1e-5)
+        np.testing.assert_allclose(mapped["score"].sel(gene=list(genes), feature=name), score, atol=1e-5)
     assert dataset["metagene_stability"].dims == ("metagene",)
     assert ((dataset["metagene_stability"] > 0) & (dataset["metagene_stability"] <= 1)).all()
 
