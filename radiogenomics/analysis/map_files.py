@@ -30,9 +30,7 @@ def map_run(run, sets_path=None):
         run, metagenes=list(dict.fromkeys(strongest_metagenes(dataset).values())), weights=mapped_metagenes(dataset),
         noises=min(DOSE_NOISES, run.config.map.noises),
     )
-    for name in ("dose_response.nc", "enrichment.csv"):
-        # Stopped between the writes, an older map's must not stand beside the new one.
-        (run.workdir / name).unlink(missing_ok=True)
+    remove_companions(run.workdir)
     write_map(run.workdir, dataset, run.config.map.fdr)
     write_dataset(run.workdir / "dose_response.nc", curves)
     if sets is not None:
@@ -45,6 +43,12 @@ def _read_sets(run, path):
     sets = gene_sets.read_gene_sets(path)
     enrichment.set_members(sets, run.cohort.genes, run.config.genes.min_set_size)
     return sets
+
+
+def remove_companions(directory):
+    """Removes what an older map left, so that it never stands beside a new one, not even when writing is stopped."""
+    for name in ("dose_response.nc", "enrichment.csv"):
+        (directory / name).unlink(missing_ok=True)
 
 
 def write_enrichment(run, predictions, sets):

@@ -59,6 +59,10 @@ def permutation_evidence(predictors, outcomes, folds, count, seed, two_sided=Fal
     Null: within a fold, the outcomes are exchangeable among patients given the predictors. Unit: the patient. One
     permutation serves all predictors and outcomes, so `p_max` controls the family-wise error over the whole table.
 
+    What is permuted is the studentised correlation (after DiCiccio and Romano, JASA 2017), because predictors may be
+    uncorrelated with the outcome and yet vary more where it is large: the effect of a gene on a link that is not linear
+    holds the value of the link's driver. The plain correlation then has more than its permutations' variance.
+
     Args:
       predictors: [patients, F, M]; predictor m of outcome f.
       outcomes: [patients, F].
@@ -68,18 +72,36 @@ def permutation_evidence(predictors, outcomes, folds, count, seed, two_sided=Fal
       two_sided: test |score| (predictors without a direction) instead of score > 0.
 
     Returns:
-      Evidence with score, p and p_max [M, F]; p = (1 + exceedances) / (1 + count); and the null of the largest score.
+      Evidence with score (the correlation), p and p_max [M, F]; p = (1 + exceedances) / (1 + count); the null of the
+      largest studentised correlation, which is the correlation itself where the variables are jointly normal.
     """
     permuted = standardise_within(outcomes, folds)[within_fold_permutations(folds, count, seed)]  # [count, P, F]
     actual = standardise_within(outcomes, folds)
 
-    def draw(feature):
-        scaled = standardise_within(predictors[:, feature], folds) / len(folds)
-        yield actual[:, feature] @ scaled
-        for begin in range(0, count, PERMUTATIONS_AT_ONCE):
-            yield permuted[begin : begin + PERMUTATIONS_AT_ONCE, :, feature] @ scaled
+    sizes, scores = [len(rows) for rows in folds], []
 
-    return tally_permutations(draw, predictors.shape[1], count, two_sided)
+    def draw(feature):
+        powers = standardise_within(predictors[:, feature], folds) ** np.arange(1, 5, dtype=np.float32)[:, None, None]
+        scores.append(actual[:, feature] @ powers[0] / len(folds))
+        yield _studentised_correlation(actual[:, feature], powers, sizes)
+        for begin in range(0, count, PERMUTATIONS_AT_ONCE):
+            yield _studentised_correlation(permuted[begin : begin + PERMUTATIONS_AT_ONCE, :, feature], powers, sizes)
+
+    evidence = tally_permutations(draw, predictors.shape[1], count, two_sided)
+    return evidence._replace(score=np.stack(scores, axis=1))
+
+
+def _studentised_correlation(outcomes, powers, sizes):
+    """Correlation over its standard error by products of predictor and residual, on the scale of correlations.
+
+    Of outcomes [..., patients] with predictors of which `powers` [4, patients, M] holds the first four powers, both of
+    norm 1 in every fold. The residual's error, not the outcome's, keeps the power of strong links.
+    """
+    product = outcomes @ powers[0]
+    r = product / len(sizes)
+    spread = np.square(outcomes) @ powers[1] - 2.0 * r * (outcomes @ powers[2]) + np.square(r) * powers[3].sum(axis=0)
+    t = product / len(sizes) * np.sqrt(sum(1.0 / size for size in sizes) / (np.maximum(spread, 0.0) + 1e-12))
+    return t / np.sqrt(1.0 + np.square(t))
 
 
 def tally_permutations(draw, features, count, two_sided=False):

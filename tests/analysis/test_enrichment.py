@@ -131,7 +131,7 @@ def test_sets_that_cannot_be_tested_are_told(sets, message):
         enrichment.enrich(make_predictions(), sets)
 
 
-def test_a_map_with_sets_has_its_table_beside_it_and_one_without_none(tmp_path):
+def test_sets_have_their_table_beside_the_map_and_an_older_one_goes(tmp_path):
     config = settings.default_config()
     config.map.permutations = 99
     run = types.SimpleNamespace(workdir=tmp_path, config=config)
@@ -139,7 +139,7 @@ def test_a_map_with_sets_has_its_table_beside_it_and_one_without_none(tmp_path):
     table = pd.read_csv(tmp_path / "enrichment.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["enrichment.csv"] and len(table) == 10
     assert table["set"][0] == "S1" and table["supported"][0] and {"p", "q", "p_max", "null"} < set(table)
-    map_files.write_enrichment(run, make_predictions(), None)
+    map_files.remove_companions(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

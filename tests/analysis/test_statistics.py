@@ -64,20 +64,42 @@ def test_p_against_a_plain_loop():
     evidence = statistics.permutation_evidence(predictors, outcomes, FOLDS, 99, 5)
     orders = statistics.within_fold_permutations(FOLDS, 99, 5)
 
-    def scores(outcomes):
+    def parts(outcomes, gene, feature):
+        """Both variables, centred and of norm 1 within the fold."""
+        columns = [(predictors[rows, feature, gene], outcomes[rows, feature]) for rows in FOLDS]
+        centred = [(x - x.mean(), y - y.mean()) for x, y in columns]
+        return np.concatenate([[x / np.linalg.norm(x), y / np.linalg.norm(y)] for x, y in centred], axis=1)
+
+    def studentised(outcomes):
         table = np.zeros((3, 2))
         for gene, feature in np.ndindex(3, 2):
-            table[gene, feature] = np.mean(
-                [np.corrcoef(predictors[rows, feature, gene], outcomes[rows, feature])[0, 1] for rows in FOLDS]
-            )
+            x, y = parts(outcomes, gene, feature)
+            error = np.linalg.norm(x * (y - (x @ y / 3) * x)) / np.sqrt(sum(1 / len(rows) for rows in FOLDS))
+            t = x @ y / 3 / error
+            table[gene, feature] = t / np.sqrt(1 + t**2)
         return table
 
-    null = np.array([scores(outcomes[order]) for order in orders])
-    observed = scores(outcomes)
-    np.testing.assert_allclose(evidence.score, observed, atol=1e-5)
+    null = np.array([studentised(outcomes[order]) for order in orders])
+    observed = studentised(outcomes)
+    score = [np.prod(parts(outcomes, gene, feature), axis=0).sum() / 3 for gene, feature in np.ndindex(3, 2)]
+    np.testing.assert_allclose(evidence.score, np.reshape(score, (3, 2)), atol=1e-5)
     np.testing.assert_allclose(evidence.p, (1 + (null >= observed - 1e-6).sum(axis=0)) / 100)
     largest = null.max(axis=(1, 2))
     np.testing.assert_allclose(evidence.p_max, (1 + (largest[:, None, None] >= observed - 1e-6).sum(axis=0)) / 100)
+
+
+def test_a_predictor_that_varies_where_the_outcome_is_large_is_no_evidence():
+    """As the effect of an unlinked gene on a U-shaped link: the driver's value times the gene's, against its square.
+
+    The plain correlation errs in 21 % of such data sets at a level of 5 %.
+    """
+    folds, p = [np.arange(0, 60), np.arange(60, 120)], []
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        driver, gene = generator.standard_normal((2, 120))
+        predictor, outcome = (driver * gene)[:, None, None], np.square(driver)[:, None]
+        p.append(statistics.permutation_evidence(predictor, outcome, folds, 199, seed + 1000).p[0, 0])
+    assert np.mean(np.array(p) <= 0.05) < 0.12
 
 
 def test_permutations_stay_within_their_fold():
