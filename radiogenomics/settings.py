@@ -79,6 +79,7 @@ def train_settings():
         objective="feature",  # "feature", or "published": that of Xu et al. 2020 (train/published.py)
         steps=1000,
         batch_size=16,
+        replicas=0,  # folds trained side by side; 0: as many as the devices hold
         steps_per_call=0,  # compiled steps a call; 0: one on CPU, 20 on an accelerator
         generator_rate=1e-3,
         discriminator_rate=5e-4,

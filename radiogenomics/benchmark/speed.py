@@ -94,20 +94,24 @@ def time_training(config):
     generator = np.random.default_rng(0)
     components = _component_count(config)
     features = len(config.train.radiomic_features)
-    arrays = steps.TrainingArrays(
+    patches = steps.Patches(
         nodule_hu=generator.integers(-900, 0, (count, *shape)).astype(np.int16),
         nodule_mask=generator.integers(0, 2, (count, *shape)).astype(np.uint8),
         background_hu=generator.integers(-900, -700, (count, *shape)).astype(np.int16),
-        components=generator.standard_normal((count, components), dtype=np.float32),
-        targets=generator.standard_normal((count, features), dtype=np.float32),
-        target_mean=np.zeros(features, np.float32),
-        target_sd=np.ones(features, np.float32),
+    )
+    scaled = steps.Scaled(
+        components=generator.standard_normal((1, count, components), dtype=np.float32),
+        targets=generator.standard_normal((1, count, features), dtype=np.float32),
+        target_mean=np.zeros((1, features), np.float32),
+        target_sd=np.ones((1, features), np.float32),
     )
     names = ("patient", "nodule", "background", "other")
-    indices = {name: generator.integers(0, count, (1, config.train.batch_size)).astype(np.int32) for name in names}
-    arrays, indices = sharding.replicate(arrays, mesh), sharding.shard_batch(indices, mesh)
+    indices = {name: generator.integers(0, count, (1, 1, config.train.batch_size)).astype(np.int32) for name in names}
+    arrays = sharding.place(steps.TrainingArrays(patches, scaled), sharding.replicated(mesh))
+    indices = sharding.place(indices, sharding.over_batch(mesh))
+    stack, _ = sharding.compile_stack(mesh)
     run_steps = steps.compile_steps(config, players, mesh)
-    state, key = create_state(config, players, components, jax.random.key(0)), jax.random.key(1)
+    state, key = stack([create_state(config, players, components, jax.random.key(0))]), stack([jax.random.key(1)])
     began = time.monotonic()
     state, _ = jax.block_until_ready(run_steps(state, arrays, indices, key))
     compiled = time.monotonic() - began

@@ -20,6 +20,14 @@ def open_checkpoints(directory, keep):
         checkpointer.close()
 
 
+def latest_step(directory):
+    """The step of the latest checkpoint below `directory`, 0 where there is none."""
+    if not pathlib.Path(directory).is_dir():  # Opening would make it.
+        return 0
+    with open_checkpoints(directory, keep=None) as checkpointer:
+        return checkpointer.latest.step if checkpointer.latest else 0
+
+
 def save(checkpointer, state, batches):
     """Saves state and input iterator under the state's step; overwrites a checkpoint of the same step."""
     checkpointer.save_checkpointables(int(state.step), {"state": state, "input": batches}, overwrite=True)

@@ -9,7 +9,7 @@ from radiogenomics.data import front_ends
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.radiomics import batch_soft_features, resolve
 from radiogenomics.train import response
-from radiogenomics.train.steps import TrainingArrays
+from radiogenomics.train.steps import Patches, Scaled, TrainingArrays
 
 ALL = "fold_all"
 
@@ -113,12 +113,10 @@ def training_arrays(cohort, rows, transform, features):
     """
     standardised = transform.standardise(cohort.expression, cohort.covariates)
     per_patient, mean, sd = scale_features(cohort, rows, features)
-    return TrainingArrays(
-        nodule_hu=cohort.nodules.image_hu,
-        nodule_mask=cohort.nodules.mask,
-        background_hu=cohort.backgrounds.image_hu,
+    scaled = Scaled(
         components=transform.components(standardised).astype(np.float32),
         targets=((per_patient - mean) / sd).astype(np.float32),
         target_mean=mean.astype(np.float32),
         target_sd=sd.astype(np.float32),
     )
+    return TrainingArrays(Patches(cohort.nodules.image_hu, cohort.nodules.mask, cohort.backgrounds.image_hu), scaled)

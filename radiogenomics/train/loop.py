@@ -1,10 +1,9 @@
-"""Training of a run: all folds one after the other, resumable at any moment.
+"""Training of a run: as many folds side by side as the devices hold, resumable at any moment.
 
     train(config, cohort, workdir)
 """
 
-import dataclasses
-import functools
+import contextlib
 import logging
 import pathlib
 import time
@@ -14,27 +13,12 @@ import numpy as np
 import tqdm
 
 from radiogenomics import outputs
-from radiogenomics.data import pipeline, window
 from radiogenomics.errors import TrainingStopped
-from radiogenomics.train import checkpoint, folds, rundir, sharding, steps, writers
-from radiogenomics.train.state import create_state, install_response, make_players
-
-SAMPLE_COUNT = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Trainer:
-    """What the folds of a run share, compiled once, and the gene transform of each."""
-
-    config: object
-    cohort: object
-    players: object
-    mesh: object
-    run_steps: object  # see steps.compile_steps
-    create: object  # key -> the initial TrainState, on every device
-    sample: object  # (variables, background, components, noise) -> Synthesis
-    features: np.ndarray  # [N, F] of the real patches
-    transforms: dict  # fold name -> GeneTransform fitted on its training patients
+from radiogenomics.train import checkpoint, folds, rundir, sharding
+from radiogenomics.train.open_fold import open_fold
+from radiogenomics.train.samples import write_sample_grid
+from radiogenomics.train.steps import TrainingArrays
+from radiogenomics.train.trainer import make_trainer
 
 
 def train(config, cohort, workdir):
@@ -50,81 +34,46 @@ def train(config, cohort, workdir):
     trainer = make_trainer(config, cohort)
     # Only now, because a folder opened with settings that cannot run would refuse those that can.
     rundir.open_run(config, cohort, workdir)
-    for number, name in enumerate(folds.fold_names(config, cohort)):
-        directory = workdir / name
-        if (directory / "TRAIN_DONE").exists():
+    for names in group_folds(folds.fold_names(config, cohort), workdir, trainer.replicas):
+        train_folds(trainer, names, workdir)
+
+
+def group_folds(names, workdir, replicas):
+    """Lists of folds that train side by side: not done yet, and stopped at the same step."""
+    stopped_at = {}
+    for name in names:
+        if (workdir / name / "TRAIN_DONE").exists():
             logging.info("%s: already trained", name)
-            continue
-        train_fold(trainer, name, directory, seed=config.seed + number)
+        else:
+            stopped_at.setdefault(checkpoint.latest_step(workdir / name / "checkpoints"), []).append(name)
+    return [same[at:at + replicas] for same in stopped_at.values() for at in range(0, len(same), replicas)]
 
 
-def make_trainer(config, cohort):
-    """Networks, mesh, compiled functions and gene transforms for a cohort; InputError where the config does not fit."""
-    players = make_players(config)
-    mesh = sharding.make_mesh(config.train.batch_size)
-    transforms = folds.fit_folds(config, cohort)
-    component_count = next(iter(transforms.values())).component_count
-    return Trainer(
-        config=config,
-        cohort=cohort,
-        players=players,
-        mesh=mesh,
-        run_steps=steps.compile_steps(config, players, mesh),
-        create=compile_creation(config, players, component_count, mesh),
-        sample=jax.jit(players.generator.apply),
-        features=folds.patch_features(config, cohort),
-        transforms=transforms,
-    )
+def train_folds(trainer, names, workdir):
+    """Trains folds side by side to the end, from their last checkpoint; returns their final states."""
+    seeds = {name: trainer.config.seed + number for number, name in enumerate(trainer.transforms)}
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(open_fold(trainer, name, workdir / name, seeds[name])) for name in names]
+        states = run_loop(trainer, opened)
+    for fold, state in zip(opened, states, strict=True):
+        outputs.write_text(fold.directory / "TRAIN_DONE", f"{int(state.step)}\n")
+    return states
 
 
-def compile_creation(config, players, component_count, mesh):
-    """`key -> TrainState`, compiled once a run and in haste: optimised, it takes 20 s to compile and 0.1 s to run."""
-    return jax.jit(
-        functools.partial(create_state, config, players, component_count),
-        out_shardings=sharding.replicated(mesh),
-        compiler_options={"xla_backend_optimization_level": 0},
-    )
-
-
-def train_fold(trainer, name, directory, seed):
-    """Trains one fold to the end, from its last checkpoint if it has one; returns the final state."""
-    config, cohort = trainer.config, trainer.cohort
-    rows = folds.training_rows(cohort, name)
-    transform = folds.stored_transform(
-        directory / "transform", trainer.transforms[name], [cohort.patients[row] for row in rows]
-    )
-    host_arrays = folds.training_arrays(cohort, rows, transform, trainer.features)
-    arrays = sharding.replicate(host_arrays, trainer.mesh)
-    batches = pipeline.index_batches(cohort, rows, config.train.batch_size, seed)
-    key = jax.device_put(jax.random.key(seed), sharding.replicated(trainer.mesh))
-    save_samples = functools.partial(write_sample_grid, trainer, name, host_arrays, directory / "samples")
-    with checkpoint.open_checkpoints(directory / "checkpoints", config.train.keep_checkpoints) as checkpointer:
-        state = checkpoint.restore(checkpointer, trainer.create(key), batches)
-        if int(state.step) == 0:
-            if "response" in state.generator:  # A checkpoint holds the fitted one.
-                fitted = folds.fit_response(config, cohort, rows, transform, trainer.features)
-                state = install_response(state, sharding.replicate(fitted, trainer.mesh))
-            save_samples(state)
-        with writers.open_metrics(directory, int(state.step)) as write_metrics:
-            state = run_loop(trainer, name, key, state, arrays, batches, checkpointer, write_metrics, save_samples)
-    outputs.write_text(directory / "TRAIN_DONE", f"{int(state.step)}\n")
-    return state
-
-
-def run_loop(trainer, name, key, state, arrays, batches, checkpointer, write_metrics, save_samples):
+def run_loop(trainer, opened):
     """Steps until `train.steps`; logs, samples and checkpoints on the way. Nothing here waits for the device
-    except at those points."""
-    settings = trainer.config.train
-    first, per_call = int(state.step), steps_per_call(trainer.config)
+    except at those points. Returns the states."""
+    settings, title = trainer.config.train, _title(opened)
+    state, arrays, keys = place_folds(trainer, opened)
+    states = [fold.start for fold in opened]
+    first = step = int(states[0].step)
     pending, since, began = [], first, time.monotonic()
-    with tqdm.tqdm(total=settings.steps, initial=first, desc=name, unit="step", disable=None) as progress:
-        step = first
+    with tqdm.tqdm(total=settings.steps, initial=first, desc=title, unit="step", disable=None) as progress:
         while step < settings.steps:
-            count = min(per_call, settings.steps - step)
-            stacked = jax.tree.map(lambda *rows: np.stack(rows), *[next(batches) for _ in range(count)])
-            indices = sharding.shard_batch(stacked, trainer.mesh)
+            count = min(steps_per_call(trainer.config), settings.steps - step)
+            indices = draw_indices(trainer, opened, count)
             with jax.transfer_guard("disallow"):
-                state, metrics = trainer.run_steps(state, arrays, indices, key)
+                state, metrics = trainer.run_steps(state, arrays, indices, keys)
             if jax.default_backend() == "cpu":
                 # Queued steps starve each other of the few CPU threads: 60 ms a step become 1000 without this.
                 jax.block_until_ready(metrics)
@@ -134,20 +83,23 @@ def run_loop(trainer, name, key, state, arrays, batches, checkpointer, write_met
             saving = _due(before, step, settings.checkpoint_every) or step == settings.steps
             # Logged wherever it is saved: what is not finite is never saved, and a resumed log is the same log.
             if saving or _due(before, step, settings.log_every):
-                means = _finite_means(pending, name, step)
                 rate = (step - since) / (time.monotonic() - began)
-                write_metrics(step, means | {"steps_per_second": rate})
-                progress.set_postfix_str(f"radiomic {means['radiomic_loss']:.3f}")
-                if progress.disable:
-                    logging.info("%s: step %d of %d, %.1f steps/s, %.0f s left, radiomic loss %.3f", name, step,
-                                 settings.steps, rate, (settings.steps - step) / rate, means["radiomic_loss"])
+                means = [_finite_means(pending, number, fold.name, step) for number, fold in enumerate(opened)]
+                for fold, values in zip(opened, means, strict=True):
+                    fold.write_metrics(step, values | {"steps_per_second": rate})
+                _narrate(progress, title, step, settings.steps, rate, np.mean([of["radiomic_loss"] for of in means]))
                 pending, since, began = [], step, time.monotonic()
+            if saving or _due(before, step, settings.sample_every):
+                states = trainer.unstack(state)[:len(opened)]
             if _due(before, step, settings.sample_every) or step == settings.steps:
-                save_samples(state)
+                for fold, of_fold in zip(opened, states, strict=True):
+                    write_sample_grid(trainer, fold.name, fold.directory, fold.arrays, of_fold)
             if saving:
-                _check_finite(state, name, step)
-                checkpoint.save(checkpointer, state, batches)
-    return state
+                for fold, of_fold in zip(opened, states, strict=True):
+                    _check_finite(of_fold, fold.name, step)
+                for fold, of_fold in zip(opened, states, strict=True):
+                    checkpoint.save(fold.checkpointer, of_fold, fold.batches)
+    return states
 
 
 def steps_per_call(config):
@@ -155,14 +107,50 @@ def steps_per_call(config):
     return config.train.steps_per_call or (1 if jax.default_backend() == "cpu" else 20)
 
 
+def place_folds(trainer, opened):
+    """What a call of `run_steps` takes besides indices, on the devices: state, arrays and keys of every replica."""
+    opened = fill_replicas(trainer, opened)
+    scaled = jax.tree.map(lambda *of_folds: np.stack(of_folds), *[fold.arrays.scaled for fold in opened])
+    arrays = TrainingArrays(
+        sharding.place(opened[0].arrays.patches, sharding.replicated(trainer.mesh)),
+        sharding.place(scaled, sharding.over_replicas(trainer.mesh)),
+    )
+    return trainer.stack([fold.start for fold in opened]), arrays, trainer.stack([fold.key for fold in opened])
+
+
+def draw_indices(trainer, opened, count):
+    """The index batches [count, replicas, batch] of the next call, on the devices."""
+    drawn = [[next(fold.batches) for _ in range(count)] for fold in opened]
+    stacked = jax.tree.map(lambda *rows: np.stack(rows), *[
+        jax.tree.map(lambda *rows: np.stack(rows), *of_step) for of_step in zip(*fill_replicas(trainer, drawn))
+    ])
+    return sharding.place(stacked, sharding.over_batch(trainer.mesh))
+
+
+def fill_replicas(trainer, items):
+    """One item a replica: a last group may be too small, and the devices left over repeat its last fold in vain."""
+    return [*items, *[items[-1]] * (trainer.replicas - len(items))]
+
+
+def _title(opened):
+    return opened[0].name if len(opened) == 1 else f"{opened[0].name} to {opened[-1].name}"
+
+
+def _narrate(progress, title, step, steps, rate, radiomic_loss):
+    progress.set_postfix_str(f"radiomic {radiomic_loss:.3f}")
+    if progress.disable:
+        logging.info("%s: step %d of %d, %.1f steps/s, %.0f s left, radiomic loss %.3f", title, step, steps, rate,
+                     (steps - step) / rate, radiomic_loss)
+
+
 def _due(before, after, every):
     return before // every != after // every
 
 
-def _finite_means(pending, name, step):
-    """Means of the metrics since the last log; TrainingStopped names the first that is not finite."""
+def _finite_means(pending, number, name, step):
+    """Means of one replica's metrics since the last log; TrainingStopped names the first that is not finite."""
     values = jax.device_get(pending)
-    means = {key: float(np.mean(np.concatenate([part[key] for part in values]))) for key in values[0]}
+    means = {key: float(np.mean(np.concatenate([part[key][number] for part in values]))) for key in values[0]}
     broken = [key for key, value in means.items() if not np.isfinite(value)]
     if broken:
         raise _not_finite(name, broken[0], step)
@@ -179,25 +167,4 @@ def _not_finite(name, what, step):
     return TrainingStopped(
         f"{name}: {what} is not finite at step {step}; the last checkpoint is kept; "
         "lower train.generator_rate and train.discriminator_rate, or train.radiomic_weight."
-    )
-
-
-def write_sample_grid(trainer, name, arrays, directory, state):
-    """Writes `step_N.png`: real nodule, synthesised nodule, its mask, and what it changed in the background.
-
-    The patients are held out where the fold holds any out; the genes are theirs, the backgrounds too.
-    """
-    cohort, config = trainer.cohort, trainer.config
-    patients = (folds.held_out_patients(cohort, name) or cohort.patients)[:SAMPLE_COUNT]
-    rows = cohort.indices(patients)
-    nodules = np.array([np.flatnonzero(cohort.nodules.patient == row)[0] for row in rows])
-    places = np.array([np.flatnonzero(cohort.backgrounds.patient == row)[0] for row in rows])
-    background = np.asarray(window.scale_hu(arrays.background_hu[places], config.data.window_hu))[..., None]
-    real = np.asarray(window.scale_hu(arrays.nodule_hu[nodules], config.data.window_hu))
-    noise = jax.random.normal(jax.random.key(0), (len(rows), config.model.noise_size))
-    synthesis = jax.device_get(trainer.sample(state.ema, background, arrays.components[rows], noise))
-    image = synthesis.image[..., 0]
-    writers.write_samples(
-        directory / f"step_{int(state.step):07d}.png",
-        [(real + 1) / 2, (image + 1) / 2, synthesis.mask[..., 0], (image - background[..., 0] + 1) / 2],
     )

@@ -95,8 +95,8 @@ def update_generator(config, players, state, discriminator, arrays, batch, key):
     params = state.generator["params"]
     gradient, (stats, metrics, synthesis) = jax.grad(objective, has_aux=True)(params)
     update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
-    radiomic = (synthesised_features(config, synthesis) - arrays.target_mean) / arrays.target_sd
-    metrics["radiomic_loss"] = losses.radiomic_loss(radiomic, arrays.targets[batch.patient])
+    radiomic = (synthesised_features(config, synthesis) - arrays.scaled.target_mean) / arrays.scaled.target_sd
+    metrics["radiomic_loss"] = losses.radiomic_loss(radiomic, arrays.scaled.targets[batch.patient])
     return stats | {"params": optax.apply_updates(params, update)}, optimizer, metrics
 
 

@@ -15,6 +15,9 @@ AT_LEAST_ONE = (
     "train.log_every",
 )
 
+# How the devices are used, not what is computed: a run may go on with others.
+MAY_DIFFER = ("train.replicas", "train.steps_per_call")
+
 
 def check_run(config, cohort, workdir):
     """Checks that config, cohort and what `workdir` already holds belong together; writes nothing.
@@ -81,7 +84,7 @@ def check_cohort(config, cohort):
 def check_same_config(workdir, resolved):
     """InputError naming the first setting in which the run's `config.json` differs from `resolved`."""
     stored, given = _flat(outputs.read_json(workdir / "config.json")), _flat(resolved)
-    for key in sorted(stored.keys() | given.keys()):
+    for key in sorted((stored.keys() | given.keys()).difference(MAY_DIFFER)):
         if stored.get(key) != given.get(key):
             raise InputError(
                 f"{workdir}: was trained with {key}={stored.get(key)}, not {given.get(key)}; "

@@ -1,39 +1,94 @@
-"""The device mesh: one data axis over all devices; batches are sharded, everything else is replicated."""
+"""The device mesh: folds side by side along one axis, the batch along the other; everything else is replicated."""
+
+import math
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from radiogenomics.errors import InputError
 
+REPLICA, DATA = "replica", "data"
 
-def make_mesh(batch_size):
+
+def count_replicas(wanted, fold_count):
+    """How many folds train side by side; `wanted` 0 chooses by the devices of every host.
+
+    Folds on devices of their own need no exchange, so the replica axis is as long as the folds fill. What does not
+    fit takes turns within a device: on accelerators in one vectorised call, on a CPU, where that is slower, in turn.
+    """
+    if wanted:
+        return wanted
+    axis = _axis_length(fold_count)
+    return axis if jax.default_backend() == "cpu" else axis * math.ceil(fold_count / axis)
+
+
+def _axis_length(fold_count):
+    """The smallest divisor of the number of devices that holds every fold, or all devices."""
+    count = jax.device_count()
+    return next(length for length in range(1, count + 1) if count % length == 0 and length >= min(fold_count, count))
+
+
+def make_mesh(batch_size, replicas=1):
     """A mesh over every device of every host; InputError where the batch cannot be shared evenly.
 
-    The axis is Auto: the default, Explicit, rejects ordinary Linen code.
+    The axes are Auto: the default, Explicit, rejects ordinary Linen code.
     """
     count = jax.device_count()
-    if batch_size % count:
-        raise InputError(f"train.batch_size: {batch_size} cannot be shared by {count} devices; expected a multiple.")
-    return jax.make_mesh((count,), ("data",), axis_types=(AxisType.Auto,))
+    side_by_side = math.gcd(replicas, count)
+    share = count // side_by_side
+    if batch_size % share:
+        raise InputError(f"train.batch_size: {batch_size} cannot be shared by {share} devices; expected a multiple.")
+    return jax.make_mesh((side_by_side, share), (REPLICA, DATA), axis_types=(AxisType.Auto,) * 2)
 
 
 def replicated(mesh):
-    """The sharding of state and data: a copy on every device."""
+    """The sharding of what every replica reads: a copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
+def over_replicas(mesh):
+    """The sharding of what each replica has of its own [replicas, ...]: split along the first axis."""
+    return NamedSharding(mesh, PartitionSpec(REPLICA))
+
+
 def over_batch(mesh):
-    """The sharding of index batches [steps, batch]: split along the batch."""
-    return NamedSharding(mesh, PartitionSpec(None, "data"))
+    """The sharding of index batches [steps, replicas, batch]."""
+    return NamedSharding(mesh, PartitionSpec(None, REPLICA, DATA))
 
 
-def replicate(tree, mesh):
-    """Puts a tree of host arrays on every device, whole."""
-    return jax.tree.map(lambda leaf: jax.make_array_from_callback(
-        leaf.shape, replicated(mesh), lambda index: leaf[index]), tree)
+def place(tree, sharding):
+    """Puts a tree of host arrays, the same on every host, on the devices of a sharding; each receives its part."""
+    return jax.tree.map(
+        lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index]), tree
+    )
 
 
-def shard_batch(tree, mesh):
-    """Puts index batches [steps, batch], the same on every host, on the mesh; each device receives its part."""
-    return jax.tree.map(lambda leaf: jax.make_array_from_callback(
-        leaf.shape, over_batch(mesh), lambda index: leaf[index]), tree)
+def compile_stack(mesh):
+    """`trees -> tree` of trees stacked along a new replica axis, and its inverse, both compiled."""
+    def stack(trees):
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+    def unstack(tree):
+        count = len(jax.tree.leaves(tree)[0])
+        return [jax.tree.map(lambda leaf, number=number: leaf[number], tree) for number in range(count)]
+
+    return jax.jit(stack, out_shardings=over_replicas(mesh)), jax.jit(unstack, out_shardings=replicated(mesh))
+
+
+def split_over_replicas(function, mesh, shardings):
+    """`function` of the replicas of one device as one of all; how a batch is split stays with the compiler.
+
+    Args:
+      function: arguments and results are trees whose leaves have a leading axis of replicas, except where `shardings`
+        says otherwise.
+      mesh: see `make_mesh`.
+      shardings: of every argument.
+    """
+    def of_replicas(sharding):
+        return PartitionSpec(*(name if name == REPLICA else None for name in sharding.spec))
+
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=jax.tree.map(of_replicas, shardings), out_specs=PartitionSpec(REPLICA),
+        axis_names={REPLICA}, check_vma=False,
+    )

@@ -1,5 +1,8 @@
 """The compiled training step: the discriminator first, then the generator against the updated discriminator."""
 
+import functools
+from typing import NamedTuple
+
 import flax
 import jax
 import jax.numpy as jnp
@@ -12,17 +15,28 @@ from radiogenomics.train.measurement import synthesised_features
 from radiogenomics.train.state import TrainState
 
 
-@flax.struct.dataclass
-class TrainingArrays:
-    """What training reads, resident on every device; rows of all patients, of which a fold draws its own."""
+class Patches(NamedTuple):
+    """The cohort's patches, which all folds share and draw from."""
 
     nodule_hu: jax.Array  # [N, *S] int16
     nodule_mask: jax.Array  # [N, *S] uint8
     background_hu: jax.Array  # [M, *S] int16
+
+
+class Scaled(NamedTuple):
+    """Genes and image features of everybody, scaled by what was fitted on one fold's training patients."""
+
     components: jax.Array  # [patients, K]
     targets: jax.Array  # [patients, F] image features of the patient, in SDs of the training patients
     target_mean: jax.Array  # [F] feature units
     target_sd: jax.Array  # [F]
+
+
+class TrainingArrays(NamedTuple):
+    """What training reads, resident on the devices; rows of all patients, of which a fold draws its own."""
+
+    patches: Patches
+    scaled: Scaled  # where several folds train side by side, with a leading replica axis
 
 
 @flax.struct.dataclass
@@ -50,9 +64,9 @@ def gather_batch(config, response, arrays, indices, key):
     noise = jax.random.normal(noise_key, (len(own), config.model.noise_size))
     return Batch(
         patient=indices["patient"],
-        real=window.scale_hu(arrays.nodule_hu[indices["nodule"]], config.data.window_hu)[..., None],
-        real_mask=arrays.nodule_mask[indices["nodule"]].astype(jnp.float32)[..., None],
-        background=window.scale_hu(arrays.background_hu[indices["background"]], config.data.window_hu)[..., None],
+        real=window.scale_hu(arrays.patches.nodule_hu[indices["nodule"]], config.data.window_hu)[..., None],
+        real_mask=arrays.patches.nodule_mask[indices["nodule"]].astype(jnp.float32)[..., None],
+        background=window.scale_hu(arrays.patches.background_hu[indices["background"]], config.data.window_hu)[..., None],
         components=own,
         other_components=other,
         mixed_components=mixed,
@@ -69,14 +83,14 @@ def set_targets(response, arrays, indices, weights, mixed, noise):
     a tenth of the correlation with patients never seen. Without them (None): the features of the mixed patients.
     """
     if response is None:
-        return weights[0] * arrays.targets[indices["patient"]] + weights[1] * arrays.targets[indices["other"]]
+        return weights[0] * arrays.scaled.targets[indices["patient"]] + weights[1] * arrays.scaled.targets[indices["other"]]
     expected = expect_features(response["encoder"]["surface"], mixed)
     return intend_features(expected, response["scatter"], response["limits"], noise)
 
 
 def _noisy_components(config, arrays, rows, key):
     """Components [batch, K] of patients; noise keeps the encoder from learning patients by heart."""
-    exact = arrays.components[rows]
+    exact = arrays.scaled.components[rows]
     return exact + config.train.component_noise * jax.random.normal(key, exact.shape)
 
 
@@ -158,7 +172,7 @@ def update_generator(config, players, state, discriminator, arrays, batch, key):
         synthesis = synthesise(players, state.generator | {"params": params}, batch)
         features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, key)
         verdict, _ = judge(players, discriminator, features, batch.mixed_components)
-        radiomic = (synthesised_features(config, synthesis) - arrays.target_mean) / arrays.target_sd
+        radiomic = (synthesised_features(config, synthesis) - arrays.scaled.target_mean) / arrays.scaled.target_sd
         adversarial = losses.adversarial_loss(verdict)
         match = losses.match_loss(verdict)
         consistency = losses.radiomic_loss(radiomic, batch.targets)
@@ -202,24 +216,41 @@ def judge(players, variables, features, components):
 
 
 def compile_steps(config, players, mesh):
-    """`(state, arrays, indices [steps, batch], key) -> (state, metrics [steps])` as one donated, sharded call.
+    """`(states, arrays, indices [steps, replicas, batch], keys) -> (states, metrics [replicas, steps])`, compiled.
+
+    One donated, sharded call for several replicas, each with its own state, `arrays.scaled` and key.
+    """
+    whole, own = sharding.replicated(mesh), sharding.over_replicas(mesh)
+    given = (own, TrainingArrays(whole, own), sharding.over_batch(mesh), own)
+    run = functools.partial(run_replicas, config, players)
+    return jax.jit(sharding.split_over_replicas(run, mesh, given), in_shardings=given, out_shardings=(own, whole), donate_argnums=0)
+
+
+def run_replicas(config, players, states, arrays, indices, keys):
+    """Several steps of every replica of one device: vectorised on accelerators, in turn on a CPU (see `run_steps`)."""
+    run = functools.partial(run_steps, config, players)
+    if len(keys) > 1 and jax.default_backend() != "cpu":
+        return jax.vmap(run, in_axes=(0, TrainingArrays(None, 0), 1, 0))(states, arrays, indices, keys)
+
+    def run_one(number):
+        state, scaled, key = jax.tree.map(lambda leaf: leaf[number], (states, arrays.scaled, keys))
+        return run(state, arrays._replace(scaled=scaled), jax.tree.map(lambda rows: rows[:, number], indices), key)
+
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(run_one, range(len(keys))))
+
+
+def run_steps(config, players, state, arrays, indices, key):
+    """Several steps of one replica, `indices` [steps, batch]; returns the state and the metrics [steps].
 
     Unrolled on a CPU, where a rolled scan over convolutions is about nine times slower; rolled on accelerators.
     """
+    def body(state, step_indices):
+        return train_step(config, players, state, arrays, step_indices, key)
 
-    def run(state, arrays, indices, key):
-        def body(state, step_indices):
-            return train_step(config, players, state, arrays, step_indices, key)
-
-        if jax.default_backend() != "cpu":
-            return jax.lax.scan(body, state, indices)
-        metrics = []
-        for step in range(len(indices["patient"])):
-            state, of_step = body(state, jax.tree.map(lambda rows, step=step: rows[step], indices))
-            metrics.append(of_step)
-        return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)
-
-    whole = sharding.replicated(mesh)
-    return jax.jit(
-        run, in_shardings=(whole, whole, sharding.over_batch(mesh), whole), out_shardings=whole, donate_argnums=0
-    )
+    if jax.default_backend() != "cpu":
+        return jax.lax.scan(body, state, indices)
+    metrics = []
+    for step in range(len(indices["patient"])):
+        state, of_step = body(state, jax.tree.map(lambda rows, step=step: rows[step], indices))
+        metrics.append(of_step)
+    return state, jax.tree.map(lambda *values: jnp.stack(values), *metrics)

@@ -19,10 +19,10 @@ def read_metrics(folder):
 
 @pytest.fixture(scope="module")
 def resume(launch, config_file, cohort_folder):
-    """`resume(folder)` runs the launcher on a run's folder with eight devices."""
-    def run(folder):
+    """`resume(folder, *flags)` runs the launcher on a run's folder with eight devices."""
+    def run(folder, *flags):
         return launch(
-            "train", f"--config={config_file}", f"--cohort={cohort_folder}", f"--workdir={folder}",
+            "train", f"--config={config_file}", f"--cohort={cohort_folder}", f"--workdir={folder}", *flags,
             environment={"XLA_FLAGS": "--xla_force_host_platform_device_count=8"},
             jax_settings={"jax_log_compiles": True},
         )
@@ -32,12 +32,21 @@ def resume(launch, config_file, cohort_folder):
 
 @pytest.fixture(scope="module")
 def on_eight(resume, workdir, tmp_path_factory):
-    """A run whose fold 0 was trained on eight devices, and whose fold 1 on one device up to step 2."""
-    folder = shutil.copytree(workdir, tmp_path_factory.mktemp("eight") / "run")
+    """A run whose folds were trained side by side, on four devices each."""
+    folder = tmp_path_factory.mktemp("eight") / "run"
+    outcome = resume(folder)
+    assert outcome.code == 0, outcome.stderr
+    return folder, outcome
+
+
+@pytest.fixture(scope="module")
+def moved(resume, workdir, tmp_path_factory):
+    """A run whose fold 0 was trained alone on eight devices, and whose fold 1 on one device up to step 2."""
+    folder = shutil.copytree(workdir, tmp_path_factory.mktemp("moved") / "run")
     shutil.rmtree(folder / "fold_0")
     shutil.rmtree(folder / "fold_1" / "checkpoints" / "4")
     (folder / "fold_1" / "TRAIN_DONE").unlink()
-    outcome = resume(folder)
+    outcome = resume(folder, "--config.train.replicas=1")
     assert outcome.code == 0, outcome.stderr
     return folder, outcome
 
@@ -51,8 +60,10 @@ def parameters(state):
 
 
 @pytest.mark.parametrize("name", ["fold_0", "fold_1"])
-def test_eight_devices_equal_one(on_eight, workdir, trainer, name):
-    folder, _ = on_eight
+@pytest.mark.parametrize("placed", ["on_eight", "moved"])
+def test_eight_devices_equal_one(request, placed, workdir, trainer, name):
+    """Batch shared by eight, folds side by side on four each, and a fold that moved from one device to eight."""
+    folder, _ = request.getfixturevalue(placed)
     for one, eight in zip(read_metrics(workdir / name), read_metrics(folder / name), strict=True):
         assert one == pytest.approx(eight, rel=1e-4, abs=3e-4)
     template = trainer.create(jax.device_put(jax.random.key(0), sharding.replicated(trainer.mesh)))
@@ -65,9 +76,10 @@ def test_eight_devices_equal_one(on_eight, workdir, trainer, name):
     assert np.quantile(apart, 0.999) < 1e-5 and apart.max() < 1e-3
 
 
-def test_all_folds_share_one_compilation(on_eight):
-    _, outcome = on_eight
-    compiled = [line for line in outcome.stderr.splitlines() if "Compiling jit(run)" in line]
+@pytest.mark.parametrize("placed", ["on_eight", "moved"])
+def test_all_folds_share_one_compilation(request, placed):
+    _, outcome = request.getfixturevalue(placed)
+    compiled = [line for line in outcome.stderr.splitlines() if "Compiling jit(run_replicas)" in line]
     assert len(compiled) == 1, outcome.stderr
 
 

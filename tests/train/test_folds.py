@@ -71,13 +71,13 @@ def test_nothing_fitted_sees_a_held_out_patient(cohort, make_config, front_end, 
     for name in gene_transform.ARRAYS:
         np.testing.assert_array_equal(getattr(transform, name), getattr(other_transform, name), err_msg=name)
     assert transform.covariates == other_transform.covariates
-    np.testing.assert_array_equal(arrays.target_mean, other_arrays.target_mean)
-    np.testing.assert_array_equal(arrays.target_sd, other_arrays.target_sd)
-    np.testing.assert_array_equal(arrays.targets[rows], other_arrays.targets[rows])
-    np.testing.assert_array_equal(arrays.components[rows], other_arrays.components[rows])
+    np.testing.assert_array_equal(arrays.scaled.target_mean, other_arrays.scaled.target_mean)
+    np.testing.assert_array_equal(arrays.scaled.target_sd, other_arrays.scaled.target_sd)
+    np.testing.assert_array_equal(arrays.scaled.targets[rows], other_arrays.scaled.targets[rows])
+    np.testing.assert_array_equal(arrays.scaled.components[rows], other_arrays.scaled.components[rows])
     # The distortion was real; a single gene may be clipped both times.
-    assert (arrays.components[held_out] != other_arrays.components[held_out]).mean(axis=1).min() > 0.8
-    assert (arrays.targets[held_out] != other_arrays.targets[held_out]).any(axis=0).all()
+    assert (arrays.scaled.components[held_out] != other_arrays.scaled.components[held_out]).mean(axis=1).min() > 0.8
+    assert (arrays.scaled.targets[held_out] != other_arrays.scaled.targets[held_out]).any(axis=0).all()
 
 
 def test_batches_do_not_depend_on_held_out_patients(cohort, config):
@@ -100,10 +100,10 @@ def test_targets_are_patients_means_in_sds_of_the_training_patients(cohort, conf
     rows = folds.training_rows(cohort, "fold_1")
     features = folds.patch_features(config, cohort)
     arrays = folds.training_arrays(cohort, rows, folds.fit_folds(config, cohort)["fold_1"], features)
-    np.testing.assert_allclose(arrays.targets[rows].mean(axis=0), 0.0, atol=1e-5)
-    np.testing.assert_allclose(arrays.targets[rows].std(axis=0), 1.0, atol=1e-5)
+    np.testing.assert_allclose(arrays.scaled.targets[rows].mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(arrays.scaled.targets[rows].std(axis=0), 1.0, atol=1e-5)
     mine = features[cohort.nodules.patient == rows[0]].mean(axis=0)
-    np.testing.assert_allclose(arrays.targets[rows[0]] * arrays.target_sd + arrays.target_mean, mine, rtol=1e-4)
+    np.testing.assert_allclose(arrays.scaled.targets[rows[0]] * arrays.scaled.target_sd + arrays.scaled.target_mean, mine, rtol=1e-4)
 
 
 def test_stored_transform_wins(cohort, config, tmp_path):

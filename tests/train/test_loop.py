@@ -40,7 +40,7 @@ def test_every_configuration_trains(make_config, cohort, tmp_path, name):
     """As many steps as the shared run takes, because the schedule is compiled in and compiling is what takes long."""
     config = make_config(name)
     trainer = loop.make_trainer(config, cohort)
-    state = loop.train_fold(trainer, "fold_0", tmp_path / "fold_0", seed=0)
+    (state,) = loop.train_folds(trainer, ["fold_0"], tmp_path)
     assert int(state.step) == config.train.steps
     assert (tmp_path / "fold_0" / "TRAIN_DONE").read_text() == f"{config.train.steps}\n"
     for line in read_metrics(tmp_path / "fold_0"):
@@ -56,7 +56,7 @@ def test_volumes_take_the_same_path(make_config, tmp_path):
     cohort = cohorts.load_cohort(tmp_path / "cohort")
     assert cohort.patch_shape == (8, 8, 8)
     trainer = loop.make_trainer(config, cohort)
-    state = loop.train_fold(trainer, "fold_1", tmp_path / "fold_1", seed=0)
+    (state,) = loop.train_folds(trainer, ["fold_1"], tmp_path)
     assert int(state.step) == 1 and (tmp_path / "fold_1" / "samples" / "step_0000001.png").exists()
     (line,) = read_metrics(tmp_path / "fold_1")
     assert all(np.isfinite(value) for value in line.values())
@@ -132,31 +132,31 @@ def test_train_on_all_loads_as_the_whole_fold(workdir, trainer, cohort, make_con
 
 def test_state_that_is_not_finite_is_never_saved(trainer, tmp_path):
     """All losses may be finite while the last update broke a parameter."""
-    def run_steps(state, arrays, indices, key):
-        state, metrics = trainer.run_steps(state, arrays, indices, key)
+    def run_steps(*given):
+        state, metrics = trainer.run_steps(*given)
         with jax.transfer_guard("allow"):
-            if int(state.step) == 4:
+            if int(state.step[0]) == 4:
                 state = state.replace(ema=jax.tree.map(lambda leaf: leaf * np.nan, state.ema))
         return state, metrics
 
     breaking = dataclasses.replace(trainer, run_steps=run_steps)
     with pytest.raises(TrainingStopped, match="fold_0: a parameter is not finite at step 4; the last checkpoint"):
-        loop.train_fold(breaking, "fold_0", tmp_path, 0)
-    assert int(read_state(trainer, tmp_path).step) == 2
-    assert not (tmp_path / "TRAIN_DONE").exists()
+        loop.train_folds(breaking, ["fold_0"], tmp_path)
+    assert int(read_state(trainer, tmp_path / "fold_0").step) == 2
+    assert not (tmp_path / "fold_0" / "TRAIN_DONE").exists()
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(trainer, cohort, tmp_path):
-    def run_steps(state, arrays, indices, key):
-        state, metrics = trainer.run_steps(state, arrays, indices, key)
+    def run_steps(*given):
+        state, metrics = trainer.run_steps(*given)
         with jax.transfer_guard("allow"):
             return state, metrics | {"radiomic_loss": metrics["radiomic_loss"] * np.nan}
 
     breaking = dataclasses.replace(trainer, run_steps=run_steps)
     with pytest.raises(TrainingStopped, match="fold_0: .* is not finite at step 2; .*train.generator_rate"):
-        loop.train_fold(breaking, "fold_0", tmp_path, 0)
-    assert not (tmp_path / "TRAIN_DONE").exists()
-    assert not [path for path in (tmp_path / "checkpoints").iterdir() if path.name.isdigit()]
+        loop.train_folds(breaking, ["fold_0"], tmp_path)
+    assert not (tmp_path / "fold_0" / "TRAIN_DONE").exists()
+    assert not [path for path in (tmp_path / "fold_0" / "checkpoints").iterdir() if path.name.isdigit()]
 
 
 def test_bad_settings_leave_no_workdir(make_config, cohort, tmp_path):
@@ -172,6 +172,6 @@ def test_bad_settings_leave_no_workdir(make_config, cohort, tmp_path):
 
 def test_progress_is_told_in_plain_lines_away_from_a_terminal(trainer, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        loop.train_fold(trainer, "fold_0", tmp_path, 0)
+        loop.train_folds(trainer, ["fold_0"], tmp_path)
     lines = [record.message for record in caplog.records if record.message.startswith("fold_0: step")]
     assert len(lines) == 3 and "steps/s" in lines[0] and "s left" in lines[0]

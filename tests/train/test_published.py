@@ -19,10 +19,12 @@ def material(make_config):
     players = state.make_players(config)
     create = jax.jit(lambda key: state.create_state(config, players, 20, key), compiler_options=HASTY)
     generator = np.random.default_rng(0)
-    arrays = steps.TrainingArrays(
+    patches = steps.Patches(
         nodule_hu=generator.integers(-900, 0, (4, 16, 16)).astype(np.int16),
         nodule_mask=generator.integers(0, 2, (4, 16, 16)).astype(np.uint8),
         background_hu=generator.integers(-900, -700, (4, 16, 16)).astype(np.int16),
+    )
+    scaled = steps.Scaled(
         components=generator.standard_normal((4, 20), dtype=np.float32),
         targets=generator.standard_normal((4, 2), dtype=np.float32),
         target_mean=np.zeros(2, np.float32),
@@ -30,7 +32,7 @@ def material(make_config):
     )
     indices = {name: np.array([1, 3], np.int32) for name in ("patient", "nodule", "background")}
     indices["other"] = np.array([0, 2], np.int32)
-    return config, players, create(jax.random.key(0)), arrays, indices
+    return config, players, create(jax.random.key(0)), steps.TrainingArrays(patches, scaled), indices
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ def material(trainer, cohort):
     arrays = folds.training_arrays(cohort, rows, trainer.transforms["fold_0"], trainer.features)
     indices = next(pipeline.index_batches(cohort, rows, 8, 0))
     key = jax.device_put(jax.random.key(0), sharding.replicated(trainer.mesh))
-    return trainer.create(key), sharding.replicate(arrays, trainer.mesh), indices, key
+    return trainer.create(key), sharding.place(arrays, sharding.replicated(trainer.mesh)), indices, key
 
 
 def gather(changes, trainer, arrays, indices, key):
@@ -35,10 +35,10 @@ def test_batch_gathers_what_the_indices_name(trainer, cohort, material):
     )
     np.testing.assert_array_equal(batch.real_mask[..., 0], cohort.nodules.mask[indices["nodule"]])
     assert batch.background.shape == (8, 16, 16, 1) and float(jnp.abs(batch.background).max()) <= 1.0
-    np.testing.assert_array_equal(batch.targets, arrays.targets[indices["patient"]])
+    np.testing.assert_array_equal(batch.targets, arrays.scaled.targets[indices["patient"]])
     np.testing.assert_array_equal(batch.mixed_components, batch.components)
     for drawn, rows in ((batch.components, "patient"), (batch.other_components, "other")):
-        noise = (drawn - arrays.components[indices[rows]]) / trainer.config.train.component_noise
+        noise = (drawn - arrays.scaled.components[indices[rows]]) / trainer.config.train.component_noise
         assert 0.5 < float(noise.std()) < 1.5
     assert batch.noise.shape == (8, 10)
 
@@ -47,12 +47,12 @@ def test_mixed_patients_match_their_targets(trainer, material):
     """Without noise a mixture's components and targets are the same rotation of two training patients'."""
     _, arrays, indices, key = material
     batch = gather({"mix_share": 1.0, "component_noise": 0.0}, trainer, arrays, indices, key)
-    own, other = (arrays.components[indices[name]] for name in ("patient", "other"))
+    own, other = (arrays.scaled.components[indices[name]] for name in ("patient", "other"))
     for example in range(8):
         basis = np.stack([own[example], other[example]], axis=1)
         weights, residual, *_ = np.linalg.lstsq(basis, np.asarray(batch.mixed_components[example]))
         assert weights.min() > -1e-4 and np.square(weights).sum() == pytest.approx(1.0, abs=1e-3)
-        targets = np.stack([arrays.targets[indices[name][example]] for name in ("patient", "other")], axis=1)
+        targets = np.stack([arrays.scaled.targets[indices[name][example]] for name in ("patient", "other")], axis=1)
         np.testing.assert_allclose(batch.targets[example], targets @ weights, atol=1e-3)
 
 
@@ -81,8 +81,12 @@ def test_key_reuse_would_be_noticed():
 def test_one_step_moves_both_players_and_the_average(trainer, material):
     state, arrays, indices, key = material
     before = jax.device_get(state)
-    stacked = sharding.shard_batch(jax.tree.map(lambda values: values[None], indices), trainer.mesh)
-    after, metrics = trainer.run_steps(jax.tree.map(jnp.copy, state), arrays, stacked, key)
+    of_one = arrays._replace(scaled=jax.tree.map(lambda leaf: leaf[None], arrays.scaled))
+    stacked = sharding.place(
+        jax.tree.map(lambda values: values[None, None], indices), sharding.over_batch(trainer.mesh)
+    )
+    after, metrics = trainer.run_steps(trainer.stack([state]), of_one, stacked, trainer.stack([key]))
+    (after,) = trainer.unstack(after)
     assert int(after.step) == 1
 
     def trained(state, name):
@@ -98,4 +102,4 @@ def test_one_step_moves_both_players_and_the_average(trainer, material):
         assert np.mean(moved) > 0.9, name
     for old, new, mean in zip(*map(jax.tree.leaves, (before.ema, after.generator, after.ema)), strict=True):
         np.testing.assert_allclose(mean, decay * old + (1 - decay) * new, atol=1e-6)
-    assert all(np.isfinite(values).all() and values.shape == (1,) for values in metrics.values())
+    assert all(np.isfinite(values).all() and values.shape == (1, 1) for values in metrics.values())
