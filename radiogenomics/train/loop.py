@@ -110,7 +110,7 @@ def steps_per_call(config):
 def place_folds(trainer, opened):
     """What a call of `run_steps` takes besides indices, on the devices: state, arrays and keys of every replica."""
     opened = fill_replicas(trainer, opened)
-    scaled = jax.tree.map(lambda *of_folds: np.stack(of_folds), *[fold.arrays.scaled for fold in opened])
+    scaled = _stack([fold.arrays.scaled for fold in opened], 0)
     arrays = TrainingArrays(
         sharding.place(opened[0].arrays.patches, sharding.replicated(trainer.mesh)),
         sharding.place(scaled, sharding.over_replicas(trainer.mesh)),
@@ -121,10 +121,12 @@ def place_folds(trainer, opened):
 def draw_indices(trainer, opened, count):
     """The index batches [count, replicas, batch] of the next call, on the devices."""
     drawn = [[next(fold.batches) for _ in range(count)] for fold in opened]
-    stacked = jax.tree.map(lambda *rows: np.stack(rows), *[
-        jax.tree.map(lambda *rows: np.stack(rows), *of_step) for of_step in zip(*fill_replicas(trainer, drawn))
-    ])
-    return sharding.place(stacked, sharding.over_batch(trainer.mesh))
+    replicas = [_stack(of_fold, 0) for of_fold in fill_replicas(trainer, drawn)]
+    return sharding.place(_stack(replicas, 1), sharding.over_batch(trainer.mesh))
+
+
+def _stack(trees, axis):
+    return jax.tree.map(lambda *leaves: np.stack(leaves, axis), *trees)
 
 
 def fill_replicas(trainer, items):

@@ -10,7 +10,7 @@ SAMPLE_COUNT = 8
 
 
 def write_sample_grid(trainer, name, directory, arrays, state):
-    """Writes `samples/step_N.png` of a fold: real nodule, synthesised nodule, its mask, and the change in the background.
+    """Writes `samples/step_N.png` of a fold: real nodules, synthesised ones, their masks, and the background's change.
 
     The patients are held out where the fold holds any out; the genes are theirs, the backgrounds too.
 

@@ -60,13 +60,14 @@ def gather_batch(config, response, arrays, indices, key):
     own = _noisy_components(config, arrays, indices["patient"], own_key)
     other = _noisy_components(config, arrays, indices["other"], other_key)
     weights = mixing_weights(config.train.mix_share, len(own), mix_key)
+    patches, window_hu = arrays.patches, config.data.window_hu
     mixed = weights[0] * own + weights[1] * other
     noise = jax.random.normal(noise_key, (len(own), config.model.noise_size))
     return Batch(
         patient=indices["patient"],
-        real=window.scale_hu(arrays.patches.nodule_hu[indices["nodule"]], config.data.window_hu)[..., None],
-        real_mask=arrays.patches.nodule_mask[indices["nodule"]].astype(jnp.float32)[..., None],
-        background=window.scale_hu(arrays.patches.background_hu[indices["background"]], config.data.window_hu)[..., None],
+        real=window.scale_hu(patches.nodule_hu[indices["nodule"]], window_hu)[..., None],
+        real_mask=patches.nodule_mask[indices["nodule"]].astype(jnp.float32)[..., None],
+        background=window.scale_hu(patches.background_hu[indices["background"]], window_hu)[..., None],
         components=own,
         other_components=other,
         mixed_components=mixed,
@@ -83,7 +84,8 @@ def set_targets(response, arrays, indices, weights, mixed, noise):
     a tenth of the correlation with patients never seen. Without them (None): the features of the mixed patients.
     """
     if response is None:
-        return weights[0] * arrays.scaled.targets[indices["patient"]] + weights[1] * arrays.scaled.targets[indices["other"]]
+        of_patients = arrays.scaled.targets
+        return weights[0] * of_patients[indices["patient"]] + weights[1] * of_patients[indices["other"]]
     expected = expect_features(response["encoder"]["surface"], mixed)
     return intend_features(expected, response["scatter"], response["limits"], noise)
 
@@ -222,8 +224,8 @@ def compile_steps(config, players, mesh):
     """
     whole, own = sharding.replicated(mesh), sharding.over_replicas(mesh)
     given = (own, TrainingArrays(whole, own), sharding.over_batch(mesh), own)
-    run = functools.partial(run_replicas, config, players)
-    return jax.jit(sharding.split_over_replicas(run, mesh, given), in_shardings=given, out_shardings=(own, whole), donate_argnums=0)
+    run = sharding.split_over_replicas(functools.partial(run_replicas, config, players), mesh, given)
+    return jax.jit(run, in_shardings=given, out_shardings=(own, whole), donate_argnums=0)
 
 
 def run_replicas(config, players, states, arrays, indices, keys):

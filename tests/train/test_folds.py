@@ -103,7 +103,8 @@ def test_targets_are_patients_means_in_sds_of_the_training_patients(cohort, conf
     np.testing.assert_allclose(arrays.scaled.targets[rows].mean(axis=0), 0.0, atol=1e-5)
     np.testing.assert_allclose(arrays.scaled.targets[rows].std(axis=0), 1.0, atol=1e-5)
     mine = features[cohort.nodules.patient == rows[0]].mean(axis=0)
-    np.testing.assert_allclose(arrays.scaled.targets[rows[0]] * arrays.scaled.target_sd + arrays.scaled.target_mean, mine, rtol=1e-4)
+    scaled = arrays.scaled
+    np.testing.assert_allclose(scaled.targets[rows[0]] * scaled.target_sd + scaled.target_mean, mine, rtol=1e-4)
 
 
 def test_stored_transform_wins(cohort, config, tmp_path):

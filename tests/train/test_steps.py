@@ -94,12 +94,15 @@ def test_one_step_moves_both_players_and_the_average(trainer, material):
         return {collection: leaves for collection, leaves in variables.items() if collection != "response"}
 
     decay = 0.5 ** (8 / trainer.config.train.ema_half_life_images)
-    for name in ("generator", "discriminator"):
-        moved = [
-            (old != new).any()
-            for old, new in zip(*(jax.tree.leaves(trained(state, name)) for state in (before, after)), strict=True)
-        ]
-        assert np.mean(moved) > 0.9, name
+    # While no score has reached its margin, real and synthesised examples pull a head's bias equally far apart, and the
+    # power iteration of one output has nowhere to go.
+    still = {"discriminator": [f"{head}_head" for head in ("image", "pair", "match")], "generator": []}
+    for name, heads in still.items():
+        moved = jax.tree.map(lambda old, new: (old != new).any(), trained(before, name), trained(after, name))
+        for path, leaf_moved in jax.tree.leaves_with_path(moved):
+            where = jax.tree_util.keystr(path)
+            may_rest = any(head in where for head in heads) and ("bias" in where or "/u" in where)
+            assert leaf_moved or may_rest, where
     for old, new, mean in zip(*map(jax.tree.leaves, (before.ema, after.generator, after.ema)), strict=True):
         np.testing.assert_allclose(mean, decay * old + (1 - decay) * new, atol=1e-6)
     assert all(np.isfinite(values).all() and values.shape == (1, 1) for values in metrics.values())
