@@ -7,6 +7,7 @@ import xarray
 
 from radiogenomics import outputs
 from radiogenomics.analysis import enrichment, evaluation
+from radiogenomics.analysis.gallery import make_gallery
 from radiogenomics.analysis.mapping import map_with_predictions
 from radiogenomics.analysis.metagenes import Metagenes
 from radiogenomics.analysis.perturbation import dose_response
@@ -19,8 +20,9 @@ DOSE_NOISES = 2  # a background; patients average the curves, so that the map's 
 def map_run(run, sets_path=None):
     """Computes the map of a run and writes it into its folder; evaluates the run first where that was not done.
 
-    Beside it, `dose_response.nc` holds the dose-response of every feature's strongest metagene, and with a GMT file
-    `enrichment.csv` the gene sets; without one there is none, so that no older map's is left.
+    Beside it, `dose_response.nc` holds the dose-response of every feature's strongest metagene, `gallery.nc` nodules
+    that show what genes, noise and the strongest metagene do, and with a GMT file `enrichment.csv` the gene sets;
+    without one there is none, so that no older map's is left.
     """
     sets = _read_sets(run, sets_path) if sets_path else None
     path = run.workdir / "evaluation.json"
@@ -30,9 +32,11 @@ def map_run(run, sets_path=None):
         run, metagenes=list(dict.fromkeys(strongest_metagenes(dataset).values())), weights=mapped_metagenes(dataset),
         noises=min(DOSE_NOISES, run.config.map.noises),
     )
+    gallery = make_gallery(run, strongest_metagene(dataset), mapped_metagenes(dataset))
     remove_companions(run.workdir)
     write_map(run.workdir, dataset, run.config.map.fdr)
     write_dataset(run.workdir / "dose_response.nc", curves)
+    write_dataset(run.workdir / "gallery.nc", gallery)
     if sets is not None:
         write_enrichment(run, predictions, sets)
     return dataset
@@ -47,7 +51,7 @@ def _read_sets(run, path):
 
 def remove_companions(directory):
     """Removes what an older map left, so that it never stands beside a new one, not even when writing is stopped."""
-    for name in ("dose_response.nc", "enrichment.csv"):
+    for name in ("dose_response.nc", "gallery.nc", "enrichment.csv"):
         (directory / name).unlink(missing_ok=True)
 
 
@@ -71,6 +75,14 @@ def strongest_metagenes(dataset):
     best = dataset["metagene_effect_score"].argmax("metagene").values
     names = [str(name) for name in dataset["metagene"].values]
     return {str(feature): names[place] for feature, place in zip(dataset["feature"].values, best, strict=True)}
+
+
+def strongest_metagene(dataset):
+    """The metagene with the highest score of all, for supported features where there are any."""
+    scores = dataset["metagene_effect_score"]
+    if dataset["supported"].any():
+        scores = scores.sel(feature=dataset["supported"])
+    return str(scores["metagene"].values[scores.max("feature").values.argmax()])
 
 
 def write_dataset(path, dataset):
@@ -100,6 +112,12 @@ def read_dose_response(directory):
     """Reads `dose_response.nc` of a folder; None where a map was written without it, InputError where it is damaged."""
     path = pathlib.Path(directory) / "dose_response.nc"
     return _read_dataset(path, "table of dose-responses") if path.is_file() else None
+
+
+def read_gallery(directory):
+    """Reads `gallery.nc` of a folder; None where a map was written without it, InputError where it is damaged."""
+    path = pathlib.Path(directory) / "gallery.nc"
+    return _read_dataset(path, "gallery of nodules") if path.is_file() else None
 
 
 def _read_dataset(path, noun):

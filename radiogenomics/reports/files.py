@@ -31,6 +31,7 @@ class ReportFiles:
     quality: dict | None  # qc.json
     baseline: xarray.Dataset | None
     dose_response: xarray.Dataset | None  # dose_response.nc, None where an older run has none
+    gallery: xarray.Dataset | None  # gallery.nc, likewise
     gene_code: pd.DataFrame | None  # gene_code.csv, its patients in the evaluation's order
     enrichment: pd.DataFrame | None  # enrichment.csv
 
@@ -81,6 +82,7 @@ def read_files(workdir, baseline=None, cohort=None):
         quality=outputs.read_json(quality) if quality and quality.is_file() else None,
         baseline=map_files.read_map(pathlib.Path(baseline)) if baseline else None,
         dose_response=map_files.read_dose_response(workdir),
+        gallery=map_files.read_gallery(workdir),
         gene_code=_read_gene_code(workdir / "gene_code.csv", evaluation),
         enrichment=_read_enrichment(workdir / "enrichment.csv"),
     )

@@ -97,7 +97,8 @@ def cohort_section(files):
 def _thumbnails(files):
     """Nodules of patients spread evenly over the cohort's order of size, smallest first."""
     nodules, patients = files.cohort.nodules, files.cohort.patients
-    planes = [(_middle(image), _middle(mask)) for image, mask in zip(nodules.image_hu, nodules.mask, strict=True)]
+    pairs = zip(nodules.image_hu, nodules.mask, strict=True)
+    planes = [tuple(map(sample_figures.middle_slice, pair)) for pair in pairs]
     area = np.array([mask.sum() for _, mask in planes])
     largest = [max(np.flatnonzero(nodules.patient == row), key=lambda place: area[place], default=None)
                for row in range(len(patients))]
@@ -108,10 +109,6 @@ def _thumbnails(files):
     return style.encode(sample_figures.draw_nodules(images, masks, names, files.config["data"]["window_hu"]))
 
 
-def _middle(plane):
-    return plane if plane.ndim == 2 else plane[len(plane) // 2]
-
-
 def sample_section(files):
     """Sample grids and training curves."""
     metrics = {name.replace("_", " "): frame for name, frame in files.metrics.items()}
@@ -120,9 +117,18 @@ def sample_section(files):
             (name.replace("_", " "), style.encode(sample_figures.draw_samples(grid, name.replace("_", " "))))
             for name, grid in files.samples.items()
         ],
+        "gallery": gallery_section(files),
         "training": style.encode(sample_figures.draw_training(metrics)) if metrics else None,
         "steps": files.config["train"]["steps"],
     }
+
+
+def gallery_section(files):
+    """Nodules that show what genes, noise and a metagene do; None where an older map has none."""
+    if files.gallery is None:
+        return None
+    figure = sample_figures.draw_gallery(files.gallery, files.config["data"]["window_hu"])
+    return {"figure": style.encode(figure), **{name: files.gallery.attrs[name] for name in ("metagene", "patient")}}
 
 
 def map_section(files):

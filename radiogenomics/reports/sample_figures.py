@@ -39,6 +39,36 @@ def draw_samples(grid, title):
     return figure
 
 
+STRIPS = {
+    "real": "real", "patients": "genes of\nthat patient", "noises": "one patient,\nother noise",
+    "metagene": "one patient,\nmetagene set",
+}
+
+
+@styled
+def draw_gallery(gallery, window_hu):
+    """The strips of `analysis.gallery.make_gallery`, a row of nodules and a row of masks each."""
+    shown = [(strip, kind) for strip in STRIPS for kind in ("image_hu", "mask")]
+    panels = gallery.sizes["panel"]
+    figure = Figure(figsize=(WIDTH * 0.75, WIDTH * 0.75 / (panels + 1) * len(shown) + 0.9))
+    axes = figure.subplots(len(shown), panels, squeeze=False)
+    for (strip, kind), line in zip(shown, axes, strict=True):
+        chosen = gallery.sel(strip=strip)
+        limits = window_hu if kind == "image_hu" else (0.0, 1.0)
+        for axis, patch, label in zip(line, chosen[kind].values, chosen["label"].values, strict=True):
+            axis.imshow(middle_slice(patch), cmap="gray", vmin=limits[0], vmax=limits[1])
+            axis.set(xticks=[], yticks=[], frame_on=False)
+            if kind == "image_hu" and strip != "patients":
+                axis.set_title(str(label), fontsize=8)
+        line[0].set_ylabel(STRIPS[strip] if kind == "image_hu" else "mask", rotation=0, ha="right", va="center")
+    return figure
+
+
+def middle_slice(patch):
+    """A patch [y, x], or the middle plane of a volume [z, y, x]."""
+    return patch if patch.ndim == 2 else patch[len(patch) // 2]
+
+
 @styled
 def draw_training(metrics):
     """Radiomic loss and discriminator scores over steps; `metrics` is {fold: DataFrame of metrics.jsonl}."""

@@ -1,7 +1,7 @@
 """The made-up run on disk; its cohort and workdir stand for the trained ones of the other rooms."""
 
 import pytest
-from made_up import make_cohort, make_doses, make_evaluation, make_gene_code, make_map
+from made_up import make_cohort, make_doses, make_evaluation, make_gallery, make_gene_code, make_map
 
 from radiogenomics import outputs
 from radiogenomics.data import cohort as cohorts
@@ -29,4 +29,5 @@ def workdir(tmp_path, cohort_folder):
     make_gene_code().to_csv(folder / "gene_code.csv", index=False)
     make_map().to_netcdf(folder / "map.nc", engine="h5netcdf")
     make_doses().to_netcdf(folder / "dose_response.nc", engine="h5netcdf")
+    make_gallery().to_netcdf(folder / "gallery.nc", engine="h5netcdf")
     return folder

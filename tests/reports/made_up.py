@@ -59,6 +59,20 @@ def make_doses():
     return dataset.assign_coords(item=["metagene 1", "metagene 2"], dose=doses, feature=FEATURES)
 
 
+def make_gallery():
+    """A gallery of three panels a strip, the last one empty."""
+    generator, dims = np.random.default_rng(4), ("strip", "panel", "y", "x")
+    dataset = xarray.Dataset({
+        "image_hu": (dims, generator.uniform(-1000.0, 100.0, (4, 3, 8, 8))),
+        "mask": (dims, generator.integers(0, 2, (4, 3, 8, 8)).astype(float)),
+        "label": (dims[:2], np.tile([*PATIENTS[:2], ""], (4, 1))),
+    })
+    for name in ("image_hu", "mask"):
+        dataset[name][:, 2] = np.nan
+    dataset = dataset.assign_coords(strip=["patients", "noises", "metagene", "real"])
+    return dataset.assign_attrs(metagene="metagene 1", patient=PATIENTS[0])
+
+
 def make_baseline(genes=GENES):
     """A classical map that finds the genes of the diameter but one, and a wrong one."""
     dataset = make_map(genes=genes)[["association", "score", "p", "q", "p_max", "feature_value"]]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from made_up import PATIENTS, make_gallery
 
 from radiogenomics.reports import sample_figures
 
@@ -24,3 +25,18 @@ def test_thumbnails_draw_empty_masks_too():
     masks[0, 3:5, 3:5] = True
     figure = sample_figures.draw_nodules(np.full((3, 8, 8), -800), masks, ["A", "B", "C"], (-1000, 500))
     assert [len(axis.collections) for axis in figure.axes[:3]] == [1, 0, 0]
+
+
+def test_gallery_names_its_strips_and_panels():
+    figure = sample_figures.draw_gallery(make_gallery(), (-1000, 500))
+    first = [axis for axis in figure.axes if axis.get_ylabel()]
+    assert [axis.get_ylabel() for axis in first] == [
+        text for strip in sample_figures.STRIPS.values() for text in (strip, "mask")
+    ]
+    assert figure.axes[0].get_title() == PATIENTS[0] and len(figure.axes) == 8 * 3
+
+
+def test_volumes_show_their_middle_slice():
+    volume = np.arange(27).reshape(3, 3, 3)
+    np.testing.assert_array_equal(sample_figures.middle_slice(volume), volume[1])
+    assert sample_figures.middle_slice(volume[0]) is not None and sample_figures.middle_slice(volume[0]).shape == (3, 3)
