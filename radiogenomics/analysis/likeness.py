@@ -35,17 +35,22 @@ def score_likeness(run, names, candidates):
       candidates: {name: list of `PatientSample`}.
     """
     logging.info("evaluation: likeness of %s", ", ".join(candidates))
-    nodules, window_hu = run.cohort.nodules, run.config.data.window_hu
-    exact, _ = features.real_patches(run.cohort, names)
-    real = Patches(np.clip(nodules.image_hu, *window_hu), nodules.mask > 0, nodules.patient, exact)
-    made = {name: _stack(samples) for name, samples in candidates.items()}
-    bootstraps = min(run.config.evaluate.bootstraps, BOOTSTRAPS)
-    weights = intervals.patient_weights([fold.held_out for fold in run.folds], bootstraps, run.config.seed)
+    real, made, weights = gather_patches(run, names, candidates)
     return {
         "realism": score_realism(run, names, real, made, weights),
         "mask": score_masks(run, names, real, made, weights),
         "memorisation": audit_memorisation(run, real, made, weights),
     }
+
+
+def gather_patches(run, names, candidates):
+    """(`Patches` of the real nodules, {candidate: `Patches`}, bootstrap weights of the patients) to be compared."""
+    nodules, window_hu = run.cohort.nodules, run.config.data.window_hu
+    exact, _ = features.real_patches(run.cohort, names)
+    real = Patches(np.clip(nodules.image_hu, *window_hu), nodules.mask > 0, nodules.patient, exact)
+    made = {name: _stack(samples) for name, samples in candidates.items()}
+    bootstraps = min(run.config.evaluate.bootstraps, BOOTSTRAPS)
+    return real, made, intervals.patient_weights([fold.held_out for fold in run.folds], bootstraps, run.config.seed)
 
 
 def _stack(samples):
@@ -60,16 +65,12 @@ def _stack(samples):
 
 def score_realism(run, names, real, made, weights):
     """Distances between the `Patches` of held-out patients, real and made by each candidate, in several spaces."""
-    def score(space, scorer, *measure):
-        return scorer(*measure, *space, run.folds, weights, run.config.seed)
+    def score(space, measure):
+        return realism.score_distance(measure, *space, run.folds, weights, run.config.seed)
 
-    radiomic = _standardise(run, *_embed_all(real, made, lambda patches: patches.features))
-    parts = {
-        "radiomic": score(radiomic, realism.score_vectors),
-        "random": score(_random_space(run, real, made), realism.score_vectors),
-        "trained": score(_trained_space(run, real, made), realism.score_vectors),
-        "frechet": score(radiomic, realism.score_distance, distances.frechet_distance),
-        "hu_wasserstein": score(_voxels(run, real, made), realism.score_distance, _hu_distance(run)),
+    parts = score_spaces(run, real, made, weights, SPACES) | {
+        "frechet": score(_radiomic_space(run, real, made), distances.frechet_distance),
+        "hu_wasserstein": score(_voxels(run, real, made), _hu_distance(run)),
         "sd_between_patients": {
             name: realism.spread_between(
                 names, realism.Vectors(real.features, real.owner), realism.Vectors(patches.features, patches.owner)
@@ -78,6 +79,14 @@ def score_realism(run, names, real, made, weights):
         },
     }
     return {name: {part: scores[name] for part, scores in parts.items()} for name in made}
+
+
+def score_spaces(run, real, made, weights, spaces):
+    """{space: {candidate: kernel distance, density and coverage}} in the `spaces` named, of SPACES."""
+    return {
+        name: realism.score_vectors(*SPACES[name](run, real, made), run.folds, weights, run.config.seed)
+        for name in spaces
+    }
 
 
 def _embed_all(real, made, embed):
@@ -97,6 +106,10 @@ def _by_fold(pairs):
     return [real for real, _ in pairs], {name: [made[name] for _, made in pairs] for name in pairs[0][1]}
 
 
+def _radiomic_space(run, real, made):
+    return _standardise(run, *_embed_all(real, made, lambda patches: patches.features))
+
+
 def _random_space(run, real, made):
     params = extractors.random_weights(run.config.data.ndim)
     return _standardise(run, *_embed_all(real, made, lambda patches: _embed(run, params, patches)))
@@ -114,6 +127,9 @@ def _trained_space(run, real, made):
         vectors = _embed_all(real, held_out, lambda patches, weights=weights: _embed(run, weights, patches))
         pairs.append(realism.standardise(*vectors, fold.training))
     return _by_fold(pairs)
+
+
+SPACES = {"radiomic": _radiomic_space, "random": _random_space, "trained": _trained_space}
 
 
 def _embed(run, params, patches):

@@ -53,6 +53,7 @@ VARIANTS = (
     Variant("bfloat16", "are convolutions in half precision as good?", {"model.dtype": "bfloat16"}),
     Variant("published, repaired", "the published method, two faults mended", REPAIRED, published=True),
 )
+SPACES = ("radiomic", "random")  # in which likeness is measured; a third would train a network for each run
 # Means over patients are wanted here, not intervals and tests of single runs: few draws and resamples do.
 MEASURED = {
     "evaluate.backgrounds": 2, "evaluate.noises": 8, "evaluate.permutations": 99, "evaluate.bootstraps": 20,
@@ -134,10 +135,11 @@ def score_run(run, names, predictions, in_loss):
     """
     samples = evaluation.sample_held_out(run, names)
     controlled = control.score_control(run, names, samples, predictions)
-    realism = likeness.score_likeness(run, names, {"generator": samples})["realism"]["generator"]
+    patches = likeness.gather_patches(run, names, {"generator": samples})
+    realism = likeness.score_spaces(run, *patches, SPACES)
     scores = {"ratio to best direct": mean_ratio(run, controlled, predictions)[0]}
     scores |= summarise_control(controlled, in_loss)
-    scores |= {f"KID, {space}": realism[space]["kid"] for space in ("radiomic", "random")}
+    scores |= {f"KID, {space}": realism[space]["generator"]["kid"] for space in SPACES}
     if run.cohort.truth is not None:
         scores |= score_map(mapping.radiogenomic_map(run), run.cohort.truth)
     return scores | {"seconds per step": training_runs.training_cost(run.workdir)["seconds_per_step"]}
