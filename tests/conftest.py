@@ -12,6 +12,9 @@ _CACHE = tempfile.mkdtemp(prefix="radiogenomics-compiled-")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+# Networks as small as the tests' take far longer to optimise than to run.
+_HASTE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_HASTE}".strip()
 
 import pytest  # noqa: E402 (after the environment is set)
 
