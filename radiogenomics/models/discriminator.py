@@ -12,6 +12,7 @@ class Trunk(nn.Module):
 
     ndim: int
     widths: tuple
+    remat: bool = False  # whether features are computed again for the gradient
     dtype: str = "float32"
 
     @nn.compact
@@ -19,7 +20,8 @@ class Trunk(nn.Module):
         features = image
         for depth, channels in enumerate(self.widths):
             layer = layers.convolution(self.ndim, channels, stride=1 if depth == 0 else 2, dtype=self.dtype)
-            features = layers.leaky_relu(nn.SpectralNorm(layer)(features, update_stats=update_stats))
+            normalised = nn.SpectralNorm(layer)
+            features = layers.leaky_relu(layers.apply(normalised, self.remat, features, update_stats=update_stats))
         return features.astype(jnp.float32).mean(axis=tuple(range(1, features.ndim - 1)))
 
 
@@ -29,11 +31,12 @@ class Discriminator(nn.Module):
     ndim: int
     widths: tuple
     gene_hidden: int
+    remat: bool = False  # whether the trunks' features are computed again for the gradient
     dtype: str = "float32"  # of the convolutions; heads and scores stay float32
 
     def setup(self):
-        self.image_trunk = Trunk(self.ndim, self.widths, self.dtype)
-        self.pair_trunk = Trunk(self.ndim, self.widths, self.dtype)
+        self.image_trunk = Trunk(self.ndim, self.widths, self.remat, self.dtype)
+        self.pair_trunk = Trunk(self.ndim, self.widths, self.remat, self.dtype)
         self.image_head, self.pair_head, self.match_head = (nn.SpectralNorm(nn.Dense(1)) for _ in range(3))
         self.gene_layers = [nn.SpectralNorm(nn.Dense(channels)) for channels in (self.gene_hidden, self.widths[-1])]
 
@@ -64,4 +67,6 @@ def make_discriminator(config):
     if config.model.architecture == "published":
         return published_discriminator.make_discriminator(config)
     widths = tuple(config.model.discriminator_width * 2**scale for scale in range(config.model.scales))
-    return Discriminator(config.data.ndim, widths, config.model.encoder_hidden, config.model.dtype)
+    return Discriminator(
+        config.data.ndim, widths, config.model.encoder_hidden, config.model.remat, config.model.dtype
+    )

@@ -17,6 +17,15 @@ def convolution(ndim, channels, stride=1, kernel=3, **kwargs):
     return nn.Conv(channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME", **kwargs)
 
 
+def apply(layer, again, *given, **settings):
+    """`layer(*given, **settings)` of a Linen module; with `again` nothing inside is kept, but computed again for the
+    gradient."""
+    def call(layer, *given):
+        return layer(*given, **settings)
+
+    return (nn.remat(call) if again else call)(layer, *given)
+
+
 def upsample(features, ndim):
     """Nearest-neighbour doubling of the `ndim` spatial axes of [batch, *S, channels]."""
     for axis in range(1, ndim + 1):
