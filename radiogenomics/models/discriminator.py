@@ -17,11 +17,13 @@ class Trunk(nn.Module):
 
     @nn.compact
     def __call__(self, image, update_stats):
-        features = image
+        def look(layer, features):
+            return layers.leaky_relu(layer(features, update_stats=update_stats))
+
+        features, look = image, layers.repeatable(look, self.remat)
         for depth, channels in enumerate(self.widths):
             layer = layers.convolution(self.ndim, channels, stride=1 if depth == 0 else 2, dtype=self.dtype)
-            normalised = nn.SpectralNorm(layer)
-            features = layers.leaky_relu(layers.apply(normalised, self.remat, features, update_stats=update_stats))
+            features = look(nn.SpectralNorm(layer), features)
         return features.astype(jnp.float32).mean(axis=tuple(range(1, features.ndim - 1)))
 
 

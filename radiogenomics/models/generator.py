@@ -81,9 +81,10 @@ class Generator(nn.Module):
         distance = self._distance(style, noise)
         pyramid = self.background_encoder(self._surroundings(background, distance, noise))
         features = jnp.broadcast_to(self.seed, (len(background), *self.seed.shape))
+        fuse = layers.repeatable(lambda block, *given: block(*given), self.remat)
         for depth, (block, spatial) in enumerate(zip(self.blocks, reversed(pyramid), strict=True)):
             with_genes = not self.gene_scales or depth < self.gene_scales
-            features = layers.apply(block, self.remat, features, spatial, style if with_genes else noise)
+            features = fuse(block, features, spatial, style if with_genes else noise)
         intensity, logit = jnp.split(self.head(features), 2, axis=-1)
         foreground = jnp.tanh(intensity)
         mask = full_range_mask(logit + outline.STEEPNESS * distance)

@@ -17,13 +17,10 @@ def convolution(ndim, channels, stride=1, kernel=3, **kwargs):
     return nn.Conv(channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME", **kwargs)
 
 
-def apply(layer, again, *given, **settings):
-    """`layer(*given, **settings)` of a Linen module; with `again` nothing inside is kept, but computed again for the
-    gradient."""
-    def call(layer, *given):
-        return layer(*given, **settings)
-
-    return (nn.remat(call) if again else call)(layer, *given)
+def repeatable(function, again):
+    """`function(layer, *arrays)` of a Linen module; with `again` nothing inside is kept for the gradient, but computed
+    again."""
+    return nn.remat(function) if again else function
 
 
 def upsample(features, ndim):
