@@ -242,7 +242,8 @@ def compile_steps(config, players, mesh):
     whole, own = sharding.replicated(mesh), sharding.over_replicas(mesh)
     given = (own, TrainingArrays(whole, own), sharding.over_batch(mesh), own)
     run = sharding.split_over_replicas(functools.partial(run_replicas, config, players), mesh, given)
-    return jax.jit(run, in_shardings=given, out_shardings=(own, whole), donate_argnums=0)
+    # Unused is the average's copy of what training does not change; kept, it is donated like all the rest.
+    return jax.jit(run, in_shardings=given, out_shardings=(own, whole), donate_argnums=0, keep_unused=True)
 
 
 def run_replicas(config, players, states, arrays, indices, keys):
