@@ -100,30 +100,6 @@ def test_state_is_donated(one_step):
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(given))
 
 
-def moments(state):
-    """{path: first moments of the gradients} of both players."""
-    leaves = jax.tree.leaves_with_path((state.generator_optimizer, state.discriminator_optimizer))
-    named = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
-    return {path: leaf for path, leaf in named.items() if ".mu[" in path}
-
-
-def test_a_batch_in_parts_computed_twice_is_the_batch(make_config, material, one_step):
-    """Four parts, and nothing kept for the gradient: gradients (the first moments of Adam) and metrics stay."""
-    config = make_config(train={"accumulate": 4}, model={"remat": True})
-    step = functools.partial(steps.train_step, config, state.make_players(config))
-    in_parts, metrics = jax.jit(step)(*material)
-    _, whole, of_whole, _ = one_step
-    expected, found = moments(whole), moments(in_parts)
-    sizes = {path: np.abs(values).max() for path, values in expected.items()}
-    assert set(found) == set(sizes) and sum(size > 1e-3 for size in sizes.values()) > 40
-    for path, size in sizes.items():
-        np.testing.assert_allclose(found[path], expected[path], atol=2e-3 * size + 1e-5, err_msg=path)
-    assert {name: float(value) for name, value in metrics.items()} == pytest.approx(
-        {name: float(value[0, 0]) for name, value in of_whole.items()}, rel=1e-3, abs=1e-3
-    )
-    assert int(in_parts.step) == int(whole.step) == 1
-
-
 def test_half_precision_stays_in_the_convolutions(make_config, material):
     """Parameters, statistics, moments, losses and gradients' averages are float32 throughout; nothing is computed."""
     config = make_config(model={"dtype": "bfloat16"})
