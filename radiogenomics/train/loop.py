@@ -60,6 +60,7 @@ def train_folds(trainer, names, workdir):
     for fold, state in zip(opened, states, strict=True):
         if hosts.is_first():
             outputs.write_text(fold.directory / "TRAIN_DONE", f"{int(state.step)}\n")
+    hosts.wait_for_all(f"{_title(opened)} done")
     return states
 
 

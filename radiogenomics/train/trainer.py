@@ -65,4 +65,9 @@ def compile_creation(config, players, component_count, mesh):
         functools.partial(create_state, config, players, component_count),
         compiler_options={"xla_backend_optimization_level": 0},
     )
-    return lambda key: sharding.place(hosts.agree(jax.device_get(create(key))), sharding.replicated(mesh))
+
+    def place_created(key):
+        created = jax.device_get(create(sharding.own_copy(key)))
+        return sharding.place(hosts.agree(created), sharding.replicated(mesh))
+
+    return place_created
