@@ -86,6 +86,12 @@ def _narrate_plainly():
         logging.getLogger(library).setLevel(logging.WARNING)
 
 
+def narrate_once(first):
+    """Of several processes that do the same, all but the first keep to warnings and errors."""
+    if not first:
+        logging.getLogger().setLevel(logging.WARNING)
+
+
 def _verbose():
     return flags.FLAGS.verbosity >= 1
 

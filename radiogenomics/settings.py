@@ -67,6 +67,7 @@ def model_settings():
         response=True,  # "film": the code starts with the response surface (models/response.py)
         outline=True,  # "film": the mask starts as a star-shaped outline, not as a ball of fixed size
         grain=4,  # "film": channels of white noise offered as texture
+        remat=False,  # "film": what a scale computed is not kept but computed again for the gradient; for large volumes
         # Read by the architecture "published" alone:
         double_tanh=False,  # as published: the blending weight is squashed twice and stays within 0.119..0.881
         style_after_gate=False,  # as published: genes style the nodule after the gate and refill what it shut out
@@ -79,6 +80,7 @@ def train_settings():
         objective="feature",  # "feature", or "published": that of Xu et al. 2020 (train/published.py)
         steps=1000,
         batch_size=16,
+        accumulate=1,  # parts of a batch, one after the other: less memory, the same gradient ("feature" alone)
         replicas=0,  # folds trained side by side; 0: as many as the devices hold
         steps_per_call=0,  # compiled steps a call; 0: one on CPU, 20 on an accelerator
         generator_rate=1e-3,

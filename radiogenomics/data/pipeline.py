@@ -1,16 +1,22 @@
 """Training input: Grain draws which patients and patches meet in a step; the patches themselves stay on the device.
 
-A batch is a few integers, so input costs nothing beside a step, and a checkpoint of the iterator is one number.
+A batch is a few integers, so input costs nothing beside a step, and a checkpoint of the iterator is one number. For the
+same reason records are not dealt out to the processes of a run on several hosts: each draws the whole index batch,
+which depends on the seed and the step alone, and hands its own devices their part of it (`sharding.place`).
 """
 
+import asyncio
+import json
+
 import grain
+import jax
 import numpy as np
 
 from radiogenomics.errors import InputError
 
 
 def index_batches(cohort, training_rows, batch_size, seed):
-    """An endless, checkpointable iterator of index batches over the training patients.
+    """Endless `IndexBatches` over the training patients.
 
     A batch draws patients first and then one nodule and one background patch of each, so that every patient weighs
     the same however many slices it has. `other` is a different training patient, for mismatched pairs.
@@ -22,7 +28,7 @@ def index_batches(cohort, training_rows, batch_size, seed):
       seed: integer; the batch of a step depends on nothing else.
 
     Returns:
-      A Grain iterator of {"patient", "nodule", "background", "other"}, each [batch_size] int32.
+      An iterator of {"patient", "nodule", "background", "other"}, each [batch_size] int32.
 
     Raises:
       InputError: with fewer than two training patients, or one without patches.
@@ -40,7 +46,47 @@ def index_batches(cohort, training_rows, batch_size, seed):
         return draw_batch(rows, patches, batch_size, generator)
 
     dataset = grain.MapDataset.range(2**31).seed(seed).random_map(draw)
-    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=64)))
+    return IndexBatches(iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=64))))
+
+
+class IndexBatches:
+    """An iterator whose position Orbax saves and loads through `save` and `load`, its protocol of stateful objects.
+
+    Grain's own iterators keep a file a process and can only go on with as many processes. Here all have one position,
+    which the first process writes, so that a run may go on with any number of them.
+    """
+
+    FILE = "position.json"
+
+    def __init__(self, iterator):
+        """Wraps a Grain iterator."""
+        self._iterator = iterator
+
+    def __iter__(self):
+        """Itself."""
+        return self
+
+    def __next__(self):
+        """The next index batch."""
+        return next(self._iterator)
+
+    async def save(self, directory):
+        """Remembers the position at once; what is returned writes it."""
+        position = json.dumps(self._iterator.get_state())
+
+        async def write():
+            folder = await directory.await_creation()
+            if jax.process_index() == 0:
+                await asyncio.to_thread((folder / self.FILE).write_text, position)
+
+        return write()
+
+    async def load(self, directory):
+        """What is returned moves the iterator to the position that was saved."""
+        async def read():
+            self._iterator.set_state(json.loads(await asyncio.to_thread((directory / self.FILE).read_text)))
+
+        return read()
 
 
 def draw_batch(rows, patches, batch_size, generator):

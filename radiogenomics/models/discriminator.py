@@ -12,14 +12,18 @@ class Trunk(nn.Module):
 
     ndim: int
     widths: tuple
+    remat: bool = False  # whether features are computed again for the gradient
     dtype: str = "float32"
 
     @nn.compact
     def __call__(self, image, update_stats):
-        features = image
+        def look(layer, features):
+            return layers.leaky_relu(layer(features, update_stats=update_stats))
+
+        features, look = image, layers.repeatable(look, self.remat)
         for depth, channels in enumerate(self.widths):
             layer = layers.convolution(self.ndim, channels, stride=1 if depth == 0 else 2, dtype=self.dtype)
-            features = layers.leaky_relu(nn.SpectralNorm(layer)(features, update_stats=update_stats))
+            features = look(nn.SpectralNorm(layer), features)
         return features.astype(jnp.float32).mean(axis=tuple(range(1, features.ndim - 1)))
 
 
@@ -29,11 +33,12 @@ class Discriminator(nn.Module):
     ndim: int
     widths: tuple
     gene_hidden: int
+    remat: bool = False  # whether the trunks' features are computed again for the gradient
     dtype: str = "float32"  # of the convolutions; heads and scores stay float32
 
     def setup(self):
-        self.image_trunk = Trunk(self.ndim, self.widths, self.dtype)
-        self.pair_trunk = Trunk(self.ndim, self.widths, self.dtype)
+        self.image_trunk = Trunk(self.ndim, self.widths, self.remat, self.dtype)
+        self.pair_trunk = Trunk(self.ndim, self.widths, self.remat, self.dtype)
         self.image_head, self.pair_head, self.match_head = (nn.SpectralNorm(nn.Dense(1)) for _ in range(3))
         self.gene_layers = [nn.SpectralNorm(nn.Dense(channels)) for channels in (self.gene_hidden, self.widths[-1])]
 
@@ -64,4 +69,6 @@ def make_discriminator(config):
     if config.model.architecture == "published":
         return published_discriminator.make_discriminator(config)
     widths = tuple(config.model.discriminator_width * 2**scale for scale in range(config.model.scales))
-    return Discriminator(config.data.ndim, widths, config.model.encoder_hidden, config.model.dtype)
+    return Discriminator(
+        config.data.ndim, widths, config.model.encoder_hidden, config.model.remat, config.model.dtype
+    )

@@ -48,6 +48,7 @@ class Generator(nn.Module):
     outlined: bool = False  # whether the mask starts as an outline, not as a ball
     grain: int = 0  # channels of white noise
     gated: bool = False  # whether the background passes a gate, as in MC-GAN
+    remat: bool = False  # whether the scales' features are computed again for the gradient
     dtype: str = "float32"  # of the convolutions; style, outline, mask and image stay float32
 
     def setup(self):
@@ -80,9 +81,10 @@ class Generator(nn.Module):
         distance = self._distance(style, noise)
         pyramid = self.background_encoder(self._surroundings(background, distance, noise))
         features = jnp.broadcast_to(self.seed, (len(background), *self.seed.shape))
+        fuse = layers.repeatable(lambda block, *given: block(*given), self.remat)
         for depth, (block, spatial) in enumerate(zip(self.blocks, reversed(pyramid), strict=True)):
             with_genes = not self.gene_scales or depth < self.gene_scales
-            features = block(features, spatial, style if with_genes else noise)
+            features = fuse(block, features, spatial, style if with_genes else noise)
         intensity, logit = jnp.split(self.head(features), 2, axis=-1)
         foreground = jnp.tanh(intensity)
         mask = full_range_mask(logit + outline.STEEPNESS * distance)
@@ -153,6 +155,7 @@ def make_generator(config):
         outlined=config.model.outline,
         grain=config.model.grain,
         gated=config.model.fusion == "mcgan",
+        remat=config.model.remat,
         dtype=config.model.dtype,
     )
 

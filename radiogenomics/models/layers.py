@@ -17,6 +17,12 @@ def convolution(ndim, channels, stride=1, kernel=3, **kwargs):
     return nn.Conv(channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME", **kwargs)
 
 
+def repeatable(function, again):
+    """`function(layer, *arrays)` of a Linen module; with `again` nothing inside is kept for the gradient, but computed
+    again."""
+    return nn.remat(function) if again else function
+
+
 def upsample(features, ndim):
     """Nearest-neighbour doubling of the `ndim` spatial axes of [batch, *S, channels]."""
     for axis in range(1, ndim + 1):

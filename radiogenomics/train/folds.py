@@ -8,7 +8,7 @@ from radiogenomics import outputs, settings
 from radiogenomics.data import front_ends
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.radiomics import batch_soft_features, resolve
-from radiogenomics.train import response
+from radiogenomics.train import hosts, response
 from radiogenomics.train.steps import Patches, Scaled, TrainingArrays
 
 ALL = "fold_all"
@@ -76,13 +76,16 @@ def fit_folds(config, cohort):
 
 
 def stored_transform(directory, transform, patients):
-    """The fold's stored gene transform, so that a resumed fold cannot drift; stores the given one where none is."""
-    if (directory / "patients.json").exists():
-        return gene_transform.load_transform(directory)
-    gene_transform.save_transform(directory, transform)
-    # Last, because its presence says that the transform is whole.
-    outputs.write_json(directory / "patients.json", patients)
-    return transform
+    """The fold's stored gene transform, so that a resumed fold cannot drift; stores the given one where none is.
+
+    The first process stores, and all others read what it stored.
+    """
+    if hosts.is_first() and not (directory / "patients.json").exists():
+        gene_transform.save_transform(directory, transform)
+        # Last, because its presence says that the transform is whole.
+        outputs.write_json(directory / "patients.json", patients)
+    hosts.wait_for_all(f"transform stored in {directory.parent.name}")
+    return gene_transform.load_transform(directory)
 
 
 def fit_response(config, cohort, rows, transform, features):

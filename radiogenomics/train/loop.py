@@ -14,7 +14,7 @@ import tqdm
 
 from radiogenomics import outputs
 from radiogenomics.errors import TrainingStopped
-from radiogenomics.train import checkpoint, folds, rundir, sharding
+from radiogenomics.train import checkpoint, folds, hosts, memory, rundir, sharding
 from radiogenomics.train.open_fold import open_fold
 from radiogenomics.train.samples import write_sample_grid
 from radiogenomics.train.steps import TrainingArrays
@@ -34,7 +34,9 @@ def train(config, cohort, workdir):
     trainer = make_trainer(config, cohort)
     # Only now, because a folder opened with settings that cannot run would refuse those that can.
     rundir.open_run(config, cohort, workdir)
-    for names in group_folds(folds.fold_names(config, cohort), workdir, trainer.replicas):
+    groups = group_folds(folds.fold_names(config, cohort), workdir, trainer.replicas)
+    hosts.wait_for_all("folds grouped")  # Until all have looked, nobody may write what another would find.
+    for names in groups:
         train_folds(trainer, names, workdir)
 
 
@@ -56,7 +58,9 @@ def train_folds(trainer, names, workdir):
         opened = [stack.enter_context(open_fold(trainer, name, workdir / name, seeds[name])) for name in names]
         states = run_loop(trainer, opened)
     for fold, state in zip(opened, states, strict=True):
-        outputs.write_text(fold.directory / "TRAIN_DONE", f"{int(state.step)}\n")
+        if hosts.is_first():
+            outputs.write_text(fold.directory / "TRAIN_DONE", f"{int(state.step)}\n")
+    hosts.wait_for_all(f"{_title(opened)} done")
     return states
 
 
@@ -68,10 +72,13 @@ def run_loop(trainer, opened):
     states = [fold.start for fold in opened]
     first = step = int(states[0].step)
     pending, since, began = [], first, time.monotonic()
-    with tqdm.tqdm(total=settings.steps, initial=first, desc=title, unit="step", disable=None) as progress:
+    shown = None if hosts.is_first() else True  # None: on a terminal
+    with tqdm.tqdm(total=settings.steps, initial=first, desc=title, unit="step", disable=shown) as progress:
         while step < settings.steps:
             count = min(steps_per_call(trainer.config), settings.steps - step)
             indices = draw_indices(trainer, opened, count)
+            if step == first:
+                memory.tell_predicted(title, trainer.predict_memory(state, arrays, indices, keys))
             with jax.transfer_guard("disallow"):
                 state, metrics = trainer.run_steps(state, arrays, indices, keys)
             if jax.default_backend() == "cpu":
@@ -88,6 +95,8 @@ def run_loop(trainer, opened):
                 for fold, values in zip(opened, means, strict=True):
                     fold.write_metrics(step, values | {"steps_per_second": rate})
                 _narrate(progress, title, step, settings.steps, rate, np.mean([of["radiomic_loss"] for of in means]))
+                if since == first:
+                    memory.tell_measured(title)
                 pending, since, began = [], step, time.monotonic()
             if saving or _due(before, step, settings.sample_every):
                 states = trainer.unstack(state)[:len(opened)]
@@ -110,7 +119,7 @@ def steps_per_call(config):
 def place_folds(trainer, opened):
     """What a call of `run_steps` takes besides indices, on the devices: state, arrays and keys of every replica."""
     opened = fill_replicas(trainer, opened)
-    scaled = _stack([fold.arrays.scaled for fold in opened], 0)
+    scaled = hosts.agree(_stack([fold.arrays.scaled for fold in opened], 0))
     arrays = TrainingArrays(
         sharding.place(opened[0].arrays.patches, sharding.replicated(trainer.mesh)),
         sharding.place(scaled, sharding.over_replicas(trainer.mesh)),

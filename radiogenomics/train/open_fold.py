@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 
 from radiogenomics.data import pipeline
-from radiogenomics.train import checkpoint, folds, sharding, writers
+from radiogenomics.train import checkpoint, folds, hosts, sharding, writers
 from radiogenomics.train.samples import write_sample_grid
 from radiogenomics.train.state import TrainState, install_response
 from radiogenomics.train.steps import TrainingArrays
@@ -37,13 +37,13 @@ def open_fold(trainer, name, directory, seed):
     )
     arrays = folds.training_arrays(cohort, rows, transform, trainer.features)
     batches = pipeline.index_batches(cohort, rows, config.train.batch_size, seed)
-    key = jax.device_put(jax.random.key(seed), sharding.replicated(trainer.mesh))
+    key = sharding.place_key(seed, trainer.mesh)
     with checkpoint.open_checkpoints(directory / "checkpoints", config.train.keep_checkpoints) as checkpointer:
         state = checkpoint.restore(checkpointer, trainer.create(key), batches)
         if int(state.step) == 0:
             if "response" in state.generator:  # A checkpoint holds the fitted one.
                 fitted = folds.fit_response(config, cohort, rows, transform, trainer.features)
-                state = install_response(state, sharding.place(fitted, sharding.replicated(trainer.mesh)))
+                state = install_response(state, sharding.place(hosts.agree(fitted), sharding.replicated(trainer.mesh)))
             write_sample_grid(trainer, name, directory, arrays, state)
         with writers.open_metrics(directory, int(state.step)) as write_metrics:
             yield OpenFold(name, directory, state, arrays, batches, key, checkpointer, write_metrics)

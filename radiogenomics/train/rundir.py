@@ -4,19 +4,18 @@ import difflib
 import json
 import pathlib
 
-import jax
-
 from radiogenomics import outputs, provenance, settings
 from radiogenomics.errors import InputError
+from radiogenomics.train import hosts
 
 AT_LEAST_ONE = (
     "data.size", "model.width", "model.scales", "model.code_size", "model.encoder_hidden", "model.discriminator_width",
     "train.steps", "train.batch_size", "train.checkpoint_every", "train.keep_checkpoints", "train.sample_every",
-    "train.log_every",
+    "train.log_every", "train.accumulate",
 )
 
 # How the devices are used, not what is computed: a run may go on with others.
-MAY_DIFFER = ("train.replicas", "train.steps_per_call")
+MAY_DIFFER = ("train.replicas", "train.steps_per_call", "train.accumulate", "model.remat")
 
 
 def check_run(config, cohort, workdir):
@@ -49,7 +48,7 @@ def check_settings(config):
 def open_run(config, cohort, workdir):
     """Writes `config.json`, `environment.json` and `split.json` of a run that `check_run` let pass, once."""
     workdir = pathlib.Path(workdir)
-    if jax.process_index() == 0 and not (workdir / "config.json").exists():
+    if hosts.is_first() and not (workdir / "config.json").exists():
         outputs.write_json(workdir / "split.json", {"folds": cohort.folds})
         outputs.write_json(
             workdir / "environment.json",

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from radiogenomics.data import window
-from radiogenomics.train import folds, writers
+from radiogenomics.train import folds, hosts, sharding, writers
 
 SAMPLE_COUNT = 8
 
@@ -12,7 +12,8 @@ SAMPLE_COUNT = 8
 def write_sample_grid(trainer, name, directory, arrays, state):
     """Writes `samples/step_N.png` of a fold: real nodules, synthesised ones, their masks, and the background's change.
 
-    The patients are held out where the fold holds any out; the genes are theirs, the backgrounds too.
+    The patients are held out where the fold holds any out; the genes are theirs, the backgrounds too. The first process
+    alone synthesises and writes.
 
     Args:
       trainer: a `Trainer`.
@@ -20,6 +21,8 @@ def write_sample_grid(trainer, name, directory, arrays, state):
       arrays: its `TrainingArrays`, on the host.
       state: its `TrainState`.
     """
+    if not hosts.is_first():
+        return
     cohort, config, patches = trainer.cohort, trainer.config, arrays.patches
     patients = (folds.held_out_patients(cohort, name) or cohort.patients)[:SAMPLE_COUNT]
     rows = cohort.indices(patients)
@@ -28,7 +31,8 @@ def write_sample_grid(trainer, name, directory, arrays, state):
     background = np.asarray(window.scale_hu(patches.background_hu[places], config.data.window_hu))[..., None]
     real = np.asarray(window.scale_hu(patches.nodule_hu[nodules], config.data.window_hu))
     noise = jax.random.normal(jax.random.key(0), (len(rows), config.model.noise_size))
-    synthesis = jax.device_get(trainer.sample(state.ema, background, arrays.scaled.components[rows], noise))
+    ema = sharding.own_copy(state.ema)
+    synthesis = jax.device_get(trainer.sample(ema, background, arrays.scaled.components[rows], noise))
     image = synthesis.image[..., 0]
     writers.write_samples(
         directory / "samples" / f"step_{int(state.step):07d}.png",

@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from radiogenomics.errors import InputError
@@ -29,16 +30,20 @@ def _axis_length(fold_count):
     return next(length for length in range(1, count + 1) if count % length == 0 and length >= min(fold_count, count))
 
 
-def make_mesh(batch_size, replicas=1):
-    """A mesh over every device of every host; InputError where the batch cannot be shared evenly.
+def make_mesh(batch_size, replicas=1, parts=1):
+    """A mesh over every device of every host; InputError where the batch, or a part of it, cannot be shared evenly.
 
     The axes are Auto: the default, Explicit, rejects ordinary Linen code.
     """
     count = jax.device_count()
     side_by_side = math.gcd(replicas, count)
     share = count // side_by_side
-    if batch_size % share:
-        raise InputError(f"train.batch_size: {batch_size} cannot be shared by {share} devices; expected a multiple.")
+    if batch_size % (share * parts):
+        divided = f" in {parts} parts (train.accumulate)" if parts > 1 else ""
+        raise InputError(
+            f"train.batch_size: {batch_size} cannot be shared by {share} devices{divided}; expected a multiple of "
+            f"{share * parts}."
+        )
     return jax.make_mesh((side_by_side, share), (REPLICA, DATA), axis_types=(AxisType.Auto,) * 2)
 
 
@@ -58,10 +63,23 @@ def over_batch(mesh):
 
 
 def place(tree, sharding):
-    """Puts a tree of host arrays, the same on every host, on the devices of a sharding; each receives its part."""
+    """Puts a tree of host arrays, the same in every process, on the devices of a sharding; each receives its part.
+
+    Of an index batch a process hands over no more than what its own devices compute with.
+    """
     return jax.tree.map(
         lambda leaf: jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index]), tree
     )
+
+
+def place_key(seed, mesh):
+    """The random key of a seed, a copy on every device."""
+    return jax.random.wrap_key_data(place(np.asarray(jax.random.key_data(jax.random.key(seed))), replicated(mesh)))
+
+
+def own_copy(tree):
+    """Replicated arrays as arrays of one device of this process, which it can compute with alone; nothing is moved."""
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 
 def compile_stack(mesh):

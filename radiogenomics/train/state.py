@@ -63,6 +63,11 @@ def _check_objective(config):
             f"train.batch_size: {config.train.batch_size}; the published objective pairs different patients of a "
             "batch, expected at least 2."
         )
+    if objective == "published" and config.train.accumulate > 1:
+        raise InputError(
+            f"train.accumulate: {config.train.accumulate} with train.objective 'published', which normalises by the "
+            "whole batch, so that parts of it would train another model; expected 1."
+        )
 
 
 def _make_optimizer(config, rate):

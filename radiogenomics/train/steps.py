@@ -10,7 +10,7 @@ import optax
 
 from radiogenomics.data import window
 from radiogenomics.models.response import expect_features, intend_features
-from radiogenomics.train import augment, losses, published, sharding
+from radiogenomics.train import accumulation, augment, losses, published, sharding
 from radiogenomics.train.measurement import synthesised_features
 from radiogenomics.train.state import TrainState
 
@@ -148,57 +148,74 @@ def average(ema, generator, decay):
 
 def update_discriminator(config, players, state, batch, key):
     """New discriminator variables, new optimiser state, and metrics."""
-    real_key, fake_key = jax.random.split(key)
-    synthesis = synthesise(players, state.generator, batch)
 
-    def objective(params):
+    def objective(params, part):
+        batch, real_moves, fake_moves = part
+        synthesis = synthesise(players, state.generator, batch)
         variables = {"params": params, "batch_stats": state.discriminator["batch_stats"]}
-        of_real, stats = look(config, players, variables, batch.real, batch.real_mask, real_key)
-        of_fake, _ = look(config, players, variables, synthesis.image, synthesis.mask, fake_key)
+        of_real, stats = look(config, players, variables, batch.real, batch.real_mask, real_moves)
+        of_fake, _ = look(config, players, variables, synthesis.image, synthesis.mask, fake_moves)
         real, stats = judge(players, variables | stats, of_real, batch.components)
         fake, _ = judge(players, variables | stats, of_fake, batch.mixed_components)
         mismatched, _ = judge(players, variables | stats, of_real, batch.other_components)
-        return losses.discriminator_loss(real, fake, mismatched), (stats, real, fake, mismatched)
+        loss = losses.discriminator_loss(real, fake, mismatched)
+        return loss, (stats, losses.describe_discriminator(loss, real, fake, mismatched))
 
     params = state.discriminator["params"]
-    (loss, (stats, real, fake, mismatched)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    given = (batch, *(draw_moves(config, len(batch.real), each) for each in jax.random.split(key)))
+    gradient, (stats, metrics) = accumulation.average(
+        functools.partial(jax.grad(objective, has_aux=True), params), given, config.train.accumulate
+    )
     update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
-    metrics = losses.describe_discriminator(loss, real, fake, mismatched)
     return {"params": optax.apply_updates(params, update)} | stats, optimizer, metrics
 
 
 def update_generator(config, players, state, discriminator, arrays, batch, key):
     """New generator variables, new optimiser state, and metrics."""
+    parts = config.train.accumulate
+    # The one term that is no average over examples. Of an undivided batch these are the masks that the discriminator
+    # was shown, which the compiler finds out; in parts it costs another synthesis.
+    masks = parts * accumulation.average(
+        lambda part: losses.mask_sums(synthesise(players, state.generator, part).mask), batch, parts
+    )
 
-    def objective(params):
+    def objective(params, part):
+        batch, moves = part
         synthesis = synthesise(players, state.generator | {"params": params}, batch)
-        features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, key)
+        features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, moves)
         verdict, _ = judge(players, discriminator, features, batch.mixed_components)
         radiomic = (synthesised_features(config, synthesis) - arrays.scaled.target_mean) / arrays.scaled.target_sd
-        adversarial = losses.adversarial_loss(verdict)
-        match = losses.match_loss(verdict)
-        consistency = losses.radiomic_loss(radiomic, batch.targets)
-        softness = losses.softness_loss(synthesis.mask)
-        total = (
-            config.train.adversarial_weight * adversarial
-            + config.train.match_weight * match
-            + config.train.radiomic_weight * consistency
-            + config.train.softness_weight * softness
-        )
-        metrics = {
-            "generator_loss": total,
-            "adversarial_loss": adversarial,
-            "match_loss": match,
-            "radiomic_loss": consistency,
-            "mask_softness": softness,
-            "mask_share": synthesis.mask.mean(),
+        terms = {
+            "adversarial_loss": losses.adversarial_loss(verdict),
+            "match_loss": losses.match_loss(verdict),
+            "radiomic_loss": losses.radiomic_loss(radiomic, batch.targets),
+            "mask_softness": losses.softness_loss(synthesis.mask, masks, parts),
         }
-        return total, metrics
+        total = weigh(config, terms)
+        return total, terms | {"generator_loss": total, "mask_share": synthesis.mask.mean()}
 
     params = state.generator["params"]
-    gradient, metrics = jax.grad(objective, has_aux=True)(params)
+    given = batch, draw_moves(config, len(batch.real), key)
+    gradient, metrics = accumulation.average(
+        functools.partial(jax.grad(objective, has_aux=True), params), given, parts
+    )
     update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
     return state.generator | {"params": optax.apply_updates(params, update)}, optimizer, metrics
+
+
+def weigh(config, terms):
+    """The generator's loss: its terms, each times its weight."""
+    return (
+        config.train.adversarial_weight * terms["adversarial_loss"]
+        + config.train.match_weight * terms["match_loss"]
+        + config.train.radiomic_weight * terms["radiomic_loss"]
+        + config.train.softness_weight * terms["mask_softness"]
+    )
+
+
+def draw_moves(config, count, key):
+    """The augmentation's moves of a batch."""
+    return augment.draw_moves(key, count, config.data.size, config.data.ndim, config.train.translate)
 
 
 def synthesise(players, variables, batch):
@@ -206,9 +223,9 @@ def synthesise(players, variables, batch):
     return players.generator.apply(variables, batch.background, batch.mixed_components, batch.noise)
 
 
-def look(config, players, variables, image, mask, key):
+def look(config, players, variables, image, mask, moves):
     """Discriminator features of the augmented image and mask (0..1), and the updated power-iteration vectors."""
-    image, mask = augment.augment(image, 2.0 * mask - 1.0, key, config.data.ndim, config.train.translate)
+    image, mask = augment.augment(image, 2.0 * mask - 1.0, moves, config.train.translate)
     return players.discriminator.apply(variables, image, mask, True, method="features", mutable="batch_stats")
 
 
@@ -225,7 +242,8 @@ def compile_steps(config, players, mesh):
     whole, own = sharding.replicated(mesh), sharding.over_replicas(mesh)
     given = (own, TrainingArrays(whole, own), sharding.over_batch(mesh), own)
     run = sharding.split_over_replicas(functools.partial(run_replicas, config, players), mesh, given)
-    return jax.jit(run, in_shardings=given, out_shardings=(own, whole), donate_argnums=0)
+    # Unused is the average's copy of what training does not change; kept, it is donated like all the rest.
+    return jax.jit(run, in_shardings=given, out_shardings=(own, whole), donate_argnums=0, keep_unused=True)
 
 
 def run_replicas(config, players, states, arrays, indices, keys):

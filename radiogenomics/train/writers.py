@@ -3,12 +3,12 @@
 import contextlib
 import json
 
-import jax
 import matplotlib
 import numpy as np
 import tensorboardX
 
 from radiogenomics import outputs
+from radiogenomics.train import hosts
 
 matplotlib.use("Agg")
 from matplotlib import image as matplotlib_image  # noqa: E402 (after the backend is chosen)
@@ -18,9 +18,9 @@ from matplotlib import image as matplotlib_image  # noqa: E402 (after the backen
 def open_metrics(directory, first_step):
     """Yields `write(step, metrics)`; lines past `first_step` left by an interrupted run are dropped first.
 
-    Only one host writes; the others get a function that does nothing.
+    Only the first process writes; the others get a function that does nothing.
     """
-    if jax.process_index():
+    if not hosts.is_first():
         yield lambda step, metrics: None
         return
     path = directory / "metrics.jsonl"
@@ -46,8 +46,6 @@ def _lines_until(path, step):
 
 def write_samples(path, rows):
     """Writes rows of images [count, S, S] in 0..1 as one PNG grid; of volumes the middle slice is shown."""
-    if jax.process_index():
-        return
     flat = [np.concatenate([_middle_slice(image) for image in row], axis=1) for row in rows]
     grid = np.clip(np.concatenate(flat, axis=0), 0.0, 1.0)
     enlarged = np.kron(grid, np.ones((4, 4)))  # 32-pixel patches are too small to be looked at

@@ -1,8 +1,10 @@
 """Index batches: training patients only, each as often as the others, the same for the same seed."""
 
+import asyncio
 import dataclasses
 import itertools
 
+import jax
 import numpy as np
 import pytest
 
@@ -58,14 +60,40 @@ def test_draws_depend_on_the_seed_alone(cohort):
     assert any((first["nodule"] != second["nodule"]).any() for first, second in zip(one, other, strict=True))
 
 
-def test_iterator_continues_where_it_was(cohort):
+class Folder:
+    """A folder as Orbax hands it to what is saved."""
+
+    def __init__(self, path):
+        self.path = path
+
+    async def await_creation(self):
+        return self.path
+
+
+def store(batches, folder):
+    async def run():
+        await (await batches.save(Folder(folder)))
+
+    asyncio.run(run())
+
+
+def resume(batches, folder):
+    async def run():
+        await (await batches.load(folder))
+
+    asyncio.run(run())
+
+
+def test_iterator_continues_where_it_was_whatever_the_process(cohort, tmp_path, monkeypatch):
     batches = pipeline.index_batches(cohort, ROWS, 8, 0)
     for _ in range(3):
         next(batches)
-    position = batches.get_state()
+    store(batches, tmp_path)
     expected = [next(batches) for _ in range(4)]
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
     resumed = pipeline.index_batches(cohort, ROWS, 8, 0)
-    resumed.set_state(position)
+    store(resumed, tmp_path)  # The second process writes nothing.
+    resume(resumed, tmp_path)
     for batch in expected:
         for name, values in next(resumed).items():
             np.testing.assert_array_equal(values, batch[name])

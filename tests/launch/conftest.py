@@ -34,7 +34,7 @@ def launch(root, tmp_path_factory):
             args=(path, list(map(str, arguments)), *streams, environment or {}, jax_settings or {}),
         )
         process.start()
-        process.join(300)
+        process.join(900)
         if process.exitcode is None:
             process.kill()
             pytest.fail(f"{name} {arguments} does not end")

@@ -253,3 +253,16 @@ def test_verbosity_shows_the_traceback(launch, config_file, tmp_path):
     )
     assert outcome.code == 1
     assert "Traceback" in outcome.stderr and "InputError" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "flags, told",
+    [
+        ((), "--coordinator_address=None"),
+        (("--coordinator_address=here", "--num_processes=2", "--process_id=0"), "--coordinator_address=here"),
+        (("--coordinator_address=127.0.0.1:1", "--num_processes=2", "--process_id=2"), "--process_id=2"),
+        (("--coordinator_address=127.0.0.1:1", "--process_id=0"), "Number of processes must be defined"),
+    ],
+)
+def test_processes_that_cannot_be_joined(train, cohort_folder, flags, told):
+    assert told in train(cohort_folder, "--distributed", *flags)

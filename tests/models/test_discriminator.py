@@ -1,5 +1,7 @@
 """The discriminator: three verdicts, of which only the match sees the genes."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,3 +55,26 @@ def test_power_iteration_moves_only_when_asked(judged):
     assert any((a != b).any() for a, b in zip(before, after, strict=True))
     for a, b in zip(before, kept, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_only_what_enters_a_layer_is_kept_with_recomputation(make_config):
+    """Volumes; what the backward pass needs is counted, nothing is computed."""
+    image = jax.ShapeDtypeStruct((2, 16, 16, 16, 1), jnp.float32)
+    components, kept, trees = jax.ShapeDtypeStruct((2, 5), jnp.float32), {}, {}
+    for remat in (False, True):
+        network = make_discriminator(make_config(data={"ndim": 3}, model={"remat": remat}))
+        create = functools.partial(network.init, update_stats=True)
+        variables = jax.eval_shape(create, jax.random.key(0), image, image, components)
+
+        def pull_back(variables, image, network=network):
+            def features(params):
+                return network.apply(
+                    variables | {"params": params}, image, image, True, method="features", mutable="batch_stats"
+                )[0]
+
+            return jax.vjp(features, variables["params"])[1]
+
+        kept[remat] = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(pull_back, variables, image)))
+        trees[remat] = jax.tree.map(lambda leaf: leaf.shape, variables)
+    assert trees[False] == trees[True]
+    assert kept[True] < 0.7 * kept[False]

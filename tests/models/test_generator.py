@@ -100,6 +100,37 @@ def test_half_precision_stays_near_and_ends_in_single(run, inputs, make_config):
     np.testing.assert_array_equal(np.asarray(rounded.image)[outside], np.asarray(inputs[0])[outside])
 
 
+def test_jacobian_of_half_precision_is_single(run, inputs, make_config):
+    half = generators.make_generator(make_config(model={"dtype": "bfloat16"}))
+    background, components, noise = inputs
+
+    def synthesise(components):
+        return half.apply(run.folds[0].variables, background, components, noise)
+
+    moved = jax.eval_shape(lambda along: jax.jvp(synthesise, (components,), (along,))[1], components)
+    gradient = jax.eval_shape(jax.grad(lambda components: synthesise(components).image.sum()), components)
+    assert {leaf.dtype for leaf in jax.tree.leaves((moved, gradient))} == {jnp.dtype("float32")}
+
+
+def test_nothing_inside_a_scale_is_kept_with_recomputation(make_config):
+    """Volumes; what the backward pass needs beside the outline's fixed tables is counted, nothing is computed."""
+    shapes = [(2, 16, 16, 16, 1), (2, 5), (2, 10)]
+    given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    kept, trees = {}, {}
+    for remat in (False, True):
+        model = generators.make_generator(make_config(data={"ndim": 3}, model={"remat": remat}))
+        variables = jax.eval_shape(model.init, jax.random.key(0), *given)
+
+        def pull_back(params, variables, given, model=model):
+            return jax.vjp(lambda params: model.apply(variables | {"params": params}, *given).image, params)[1]
+
+        residuals = jax.eval_shape(pull_back, variables["params"], variables, given)
+        kept[remat] = sum(leaf.size for leaf in jax.tree.leaves(residuals) if leaf.shape[:3] != (16, 16, 16))
+        trees[remat] = jax.tree.map(lambda leaf: leaf.shape, variables)
+    assert trees[False] == trees[True]
+    assert kept[True] < 0.5 * kept[False]
+
+
 @pytest.mark.parametrize("changes", [{"fusion": "mcgan"}, {"outline": False, "grain": 0}, {"gene_scales": 1}])
 def test_genes_reach_the_image_in_every_variant(make_config, inputs, changes):
     generator = generators.make_generator(make_config(model=changes))

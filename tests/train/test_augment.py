@@ -5,7 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radiogenomics.train.augment import augment
+from radiogenomics.train import augment as augmentation
+
+
+def augment(image, mask, key, ndim, translate):
+    moves = augmentation.draw_moves(key, len(image), image.shape[1], ndim, translate)
+    return augmentation.augment(image, mask, moves, translate)
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

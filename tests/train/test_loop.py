@@ -112,7 +112,7 @@ def test_folds_differ(workdir, trainer):
 
 def test_all_folds_share_one_compilation(workdir, trainer, train_tiny, tmp_path):
     def compiled():
-        return trainer.run_steps._cache_size(), trainer.create._cache_size(), trainer.sample._cache_size()
+        return trainer.run_steps._cache_size(), trainer.sample._cache_size()
 
     before = compiled()
     assert min(before) >= 1

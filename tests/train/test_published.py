@@ -172,6 +172,7 @@ def test_mapper_learns_from_the_code_that_the_discriminator_sees(material, batch
         ("paper", {"train": {"objective": "feature"}}, "'feature' with model.architecture 'published'"),
         ("phantom", {"train": {"objective": "published"}}, "'published' with model.architecture 'film'"),
         ("paper", {"train": {"batch_size": 1}}, "train.batch_size: 1"),
+        ("paper", {"train": {"accumulate": 2}}, "train.accumulate: 2 with train.objective 'published'"),
         ("paper", {"train": {"rate_schedule": "step"}}, "train.rate_schedule: 'step'"),
         ("phantom", {"model": {"architecture": "unet"}}, "model.architecture: 'unet'"),
     ],

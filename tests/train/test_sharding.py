@@ -42,3 +42,13 @@ def test_batch_must_divide_among_the_devices(monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 6)
     with pytest.raises(InputError, match="train.batch_size: 8 cannot be shared by 3 devices"):
         sharding.make_mesh(8, replicas=2)
+    with pytest.raises(InputError, match="8 cannot be shared by 1 devices in 3 parts .train.accumulate.; .* of 3"):
+        sharding.make_mesh(8, replicas=6, parts=3)
+
+
+def test_a_key_is_that_of_its_seed_and_a_copy_is_one_device_s():
+    mesh = sharding.make_mesh(8)
+    assert sharding.place_key(5, mesh) == jax.random.key(5)
+    copy = sharding.own_copy(sharding.place({"a": np.arange(3.0)}, sharding.replicated(mesh)))
+    assert len(copy["a"].devices()) == 1
+    np.testing.assert_array_equal(copy["a"], [0.0, 1.0, 2.0])

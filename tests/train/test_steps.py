@@ -1,12 +1,14 @@
 """The training step: who learns from what, and that its randomness is used once."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from radiogenomics.data import pipeline
-from radiogenomics.train import folds, sharding, steps
+from radiogenomics.train import folds, sharding, state, steps
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +80,38 @@ def test_key_reuse_would_be_noticed():
         jax.jit(lambda key: jax.random.normal(key) + jax.random.uniform(key))(key).block_until_ready()
 
 
-def test_one_step_moves_both_players_and_the_average(trainer, material):
+@pytest.fixture(scope="module")
+def one_step(trainer, material):
+    """(state before, state after one compiled step, its metrics, the donated state)."""
     state, arrays, indices, key = material
     before = jax.device_get(state)
     of_one = arrays._replace(scaled=jax.tree.map(lambda leaf: leaf[None], arrays.scaled))
-    stacked = sharding.place(
-        jax.tree.map(lambda values: values[None, None], indices), sharding.over_batch(trainer.mesh)
-    )
-    after, metrics = trainer.run_steps(trainer.stack([state]), of_one, stacked, trainer.stack([key]))
-    (after,) = trainer.unstack(after)
+    stacked = jax.tree.map(lambda values: values[None, None], indices)
+    given = trainer.stack([state])
+    with jax.transfer_guard("disallow"), pytest.raises(Exception, match="[Tt]ransfer"):
+        trainer.run_steps(given, of_one, stacked, trainer.stack([key]))
+    on_device = sharding.place(stacked, sharding.over_batch(trainer.mesh))
+    after, metrics = trainer.run_steps(given, of_one, on_device, trainer.stack([key]))
+    return before, trainer.unstack(after)[0], metrics, given
+
+
+def test_state_is_donated(one_step):
+    *_, given = one_step
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(given))
+
+
+def test_half_precision_stays_in_the_convolutions(make_config, material):
+    """Parameters, statistics, moments, losses and gradients' averages are float32 throughout; nothing is computed."""
+    config = make_config(model={"dtype": "bfloat16"})
+    step = functools.partial(steps.train_step, config, state.make_players(config))
+    jaxpr, shapes = jax.make_jaxpr(step, return_shape=True)(*material)
+    assert str(jaxpr).count("bf16[") > 100
+    floating = [leaf.dtype for leaf in jax.tree.leaves(shapes) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    assert len(floating) > 200 and set(floating) == {jnp.dtype("float32")}
+
+
+def test_one_step_moves_both_players_and_the_average(trainer, one_step):
+    before, after, metrics, _ = one_step
     assert int(after.step) == 1
 
     def trained(state, name):
