@@ -62,8 +62,8 @@ def train_folds(trainer, names, workdir):
     """Trains folds side by side to the end, from their last checkpoint; returns their final states."""
     seeds = {name: trainer.config.seed + number for number, name in enumerate(trainer.transforms)}
     with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(open_fold(trainer, name, workdir / name, seeds[name])) for name in names]
         interruptions = stack.enter_context(preemption.watch(trainer.config.train.checkpoint_minutes))
+        opened = [stack.enter_context(open_fold(trainer, name, workdir / name, seeds[name])) for name in names]
         states = run_loop(trainer, opened, interruptions)
     for fold, state in zip(opened, states, strict=True):
         outputs.write_text(fold.directory / "TRAIN_DONE", f"{int(state.step)}\n")
