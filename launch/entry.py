@@ -41,7 +41,7 @@ def existing(flag):
 
 
 def run(main, flags_shown=()):
-    """Runs `main()` as an absl program; bad input is told in one sentence with exit status 1.
+    """Runs `main()` as an absl program; bad input is told in one sentence with exit status 1, being stopped with 143.
 
     `flags_shown` are flag holders whose values, and the configuration's, `--dry_run` prints.
     """
@@ -58,7 +58,7 @@ def run(main, flags_shown=()):
         except (InputError, TrainingStopped, OSError) as error:
             if _verbose():
                 raise
-            return _fail(_sentence(error))
+            return _fail(_sentence(error), getattr(error, "status", 1))
 
     flags.declare_key_flag("dry_run")
     app.run(guarded, flags_parser=_parse)
@@ -101,9 +101,9 @@ def _sentence(error):
     return " ".join(str(text).split())
 
 
-def _fail(sentence):
+def _fail(sentence, status=1):
     print(f"error: {sentence}", file=sys.stderr)
-    return 1
+    return status
 
 
 def _shown(value):

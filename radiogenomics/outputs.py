@@ -1,6 +1,7 @@
 """Outputs that appear whole or not at all: written aside, then renamed."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -9,21 +10,44 @@ import tempfile
 
 import numpy as np
 
-from radiogenomics.errors import InputError
+from radiogenomics.errors import InputError, OutputError
+
+# What a file system that is full or shut answers; other errors are no matter of writing.
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
+
+@contextlib.contextmanager
+def tell_failed_writes(path):
+    """OutputError naming `path` where the block finds the disk full, the folder read-only, or the like."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise OutputError(f"{path}: cannot be written ({tell_reason(error)}).") from error
+
+
+def tell_reason(error):
+    """Why writing failed, in the system's words; libraries that are not Python's hide them in a long message."""
+    told = [os.strerror(number) for number in REFUSALS if os.strerror(number) in str(error)]
+    return (told or str(error).splitlines() or [type(error).__name__])[0]
 
 
 @contextlib.contextmanager
 def new_file(path):
     """Yields a temporary path beside `path` that replaces it when the block ends without an error."""
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The temporary name keeps the suffix, because writers (matplotlib, netCDF) choose the format by it.
     aside = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield aside
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with tell_failed_writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield aside
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -32,14 +56,15 @@ def new_directory(path):
     path = pathlib.Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path}: already exists and is not an empty folder; choose a new folder.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield aside
-        aside.chmod(0o755)  # mkdtemp makes private folders; a cohort is shared in a group.
-        os.replace(aside, path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with tell_failed_writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        try:
+            yield aside
+            aside.chmod(0o755)  # mkdtemp makes private folders; a cohort is shared in a group.
+            os.replace(aside, path)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path, text):

@@ -1,6 +1,8 @@
-"""Where a result comes from: versions, devices, code revision."""
+"""Where a result comes from: configuration, cohort, versions, devices, code revision."""
 
+import hashlib
 import importlib.metadata
+import json
 import pathlib
 import platform
 import subprocess
@@ -11,6 +13,33 @@ PACKAGES = (
     "radiogenomics", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy",
     "scikit-learn", "scikit-image", "tensorflow-datasets", "xarray", "pydicom", "highdicom",
 )
+
+
+def describe(config, cohort_fingerprint):
+    """What every result carries: {"config", "cohort_fingerprint", "environment"}, plain values.
+
+    Args:
+      config: the configuration, or a dict of what a command was asked for where it has none.
+      cohort_fingerprint: `Cohort.fingerprint`, `digest_files` of tables, or None for a result without patients.
+    """
+    settings = json.loads(config.to_json()) if hasattr(config, "to_json") else config
+    return {"config": settings, "cohort_fingerprint": cohort_fingerprint, "environment": environment()}
+
+
+def attributes(config, cohort_fingerprint):
+    """`describe` as text, for the attributes of a netCDF file: config and environment as JSON."""
+    described = describe(config, cohort_fingerprint)
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, default=list) for name, value in described.items()
+    }
+
+
+def digest_files(paths):
+    """SHA-256 over the contents of files, in the given order: stands for the fingerprint where tables are no cohort."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(pathlib.Path(path).read_bytes())
+    return digest.hexdigest()
 
 
 def environment():

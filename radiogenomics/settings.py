@@ -101,7 +101,8 @@ def train_settings():
             "spiculation", "core_to_rim_hu", "texture_energy_hu",
         ),
         translate=0.06,  # largest shift of the differentiable augmentation, share of the patch side
-        checkpoint_every=500,
+        checkpoint_every=500,  # steps; also at the end and on SIGTERM ...
+        checkpoint_minutes=10.0,  # ... and when so long has passed since the last one; 0: never by the clock
         keep_checkpoints=2,
         sample_every=500,
         log_every=50,

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 
 # Before JAX is imported anywhere: what one test or subprocess compiled, the others read from disk.
@@ -25,6 +26,7 @@ from radiogenomics.data import prepare  # noqa: E402
 from radiogenomics.train import loop  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[1]
+CALLED = []  # addresses outside of this machine that anything has asked for
 TINY = {
     "data": {"size": 16, "extent_mm": 32.0, "slices_per_patient": 2, "backgrounds_per_patient": 2, "folds": 2},
     "genes": {"components": 5},
@@ -56,6 +58,27 @@ def make_tiny_config(name="phantom", **changes):
     for overrides in (TINY, changes):
         config.update({section: values for section, values in overrides.items() if section in config})
     return config
+
+
+def _note_network(event, arguments):
+    if event == "socket.connect":
+        address = arguments[1]  # text or bytes: a socket of this machine, as a path
+        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
+            CALLED.append(address)
+    if event == "socket.getaddrinfo" and arguments[0] not in (None, "localhost", "127.0.0.1", "::1", b"localhost"):
+        CALLED.append(arguments[:2])
+
+
+sys.addaudithook(_note_network)
+
+
+@pytest.fixture(autouse=True)
+def network_calls():
+    """Fails a test in whose course anything asked for another machine; the list of what was asked for."""
+    yield CALLED
+    called = CALLED[:]
+    CALLED.clear()
+    assert called == []
 
 
 @pytest.fixture(scope="session")

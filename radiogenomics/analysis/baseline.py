@@ -4,7 +4,6 @@ Two maps come out of it in one dataset: gene by gene, and the three-step map in 
 correlation of its metagene. Same variables as the generator's map where they apply.
 """
 
-import json
 import logging
 from typing import NamedTuple
 
@@ -174,8 +173,7 @@ def _label(dataset, tables, groups, config, statistic):
         "route": "classical",
         "statistic": statistic,
         "adjusted_for": ", ".join(config.genes.adjust),
-        "environment": json.dumps(provenance.environment()),
-    }
+    } | provenance.attributes(config, "unknown")  # Arrays have none; who reads files writes it.
     return dataset
 
 

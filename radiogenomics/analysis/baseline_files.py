@@ -6,7 +6,7 @@ import ml_collections
 import numpy as np
 import pandas as pd
 
-from radiogenomics import outputs, settings
+from radiogenomics import outputs, provenance, settings
 from radiogenomics.analysis import baseline, baseline_predictors, map_files
 from radiogenomics.data import cohort as cohorts
 from radiogenomics.data import expression as expressions
@@ -54,7 +54,9 @@ def map_tables(
     tables, config = read_tables(expression, features, covariates, config or settings.default_config(), standardised)
     rows = baseline_predictors.fold_rows(tables, config) if predictors else None
     given = "z-scores or logged values" if standardised else "as published"
-    _write(tables, out, config, statistic, rows, expression=given)
+    files = [path for path in (expression, features, covariates) if path]
+    fingerprint = provenance.digest_files(files)
+    _write(tables, out, config, statistic, rows, expression=given, cohort_fingerprint=fingerprint)
 
 
 def read_tables(expression, features, covariates, config, standardised=False):

@@ -2,7 +2,7 @@
 
 import tqdm
 
-from radiogenomics import outputs
+from radiogenomics import outputs, provenance
 from radiogenomics.analysis import control, features, gene_code, likeness, rivals, synthesis
 from radiogenomics.analysis.samples import measure_sample
 from radiogenomics.data import window
@@ -25,6 +25,7 @@ def evaluate(run):
     result["gene_code"] = gene_code.score_gene_code(
         run, names, controlled["values"]["adjusted"], run.config.evaluate.permutations, run.config.seed
     )
+    result["provenance"] = provenance.describe(run.config, run.cohort.fingerprint)
     outputs.write_json(run.workdir / "evaluation.json", result)
     return outputs.read_json(run.workdir / "evaluation.json")
 

@@ -5,7 +5,7 @@ import logging
 
 import pandas as pd
 
-from radiogenomics import outputs
+from radiogenomics import outputs, provenance
 from radiogenomics.analysis import features
 from radiogenomics.data.cohort import load_cohort
 from radiogenomics.errors import InputError
@@ -25,6 +25,8 @@ def write_features(directory, out, families, settings):
         raise InputError(f"{out}: the definitions go beside the table as .json; expected another suffix, such as .csv.")
     cohort = load_cohort(directory)
     table, definitions = _measure(cohort, families, settings)
+    asked = {"families": list(families), "ibsi_settings": definitions["ibsi_settings"]}
+    definitions["provenance"] = provenance.describe(asked, cohort.fingerprint)
     with outputs.new_file(out) as aside:
         table.to_csv(aside, float_format="%.6g")
     outputs.write_json(out.with_suffix(".json"), definitions)

@@ -16,7 +16,6 @@ Attributes: `family_wise_threshold`, the score that 5 % of permutations exceed s
 """
 
 import difflib
-import json
 import logging
 from typing import NamedTuple
 
@@ -279,9 +278,7 @@ def _label(run, dataset, names, columns, rows, groups):
     dataset.attrs |= {
         "title": "radiogenomic map",
         "route": "generator",
-        "cohort_fingerprint": run.cohort.fingerprint,
         "adjusted_for": ", ".join(run.config.genes.adjust),
-        "environment": json.dumps(provenance.environment()),
-    }
+    } | provenance.attributes(run.config, run.cohort.fingerprint)
     logging.info("map: %d genes x %d features on %d held-out patients", len(columns), len(names), len(rows))
     return dataset

@@ -11,6 +11,7 @@ import numpy as np
 import tqdm
 import xarray
 
+from radiogenomics import provenance
 from radiogenomics.analysis import association, statistics, synthesis
 from radiogenomics.analysis.perturbed_items import gather_items, held_out_rows, item_directions
 from radiogenomics.errors import InputError
@@ -137,7 +138,7 @@ def label_items(run, dataset, items, names, together):
         unit=("feature", [describe_feature(name).unit for name in names]),
     ).assign_attrs(
         moved="with what moves with it" if together else "its own genes alone",
-        interval="95 %, patients resampled", cohort_fingerprint=run.cohort.fingerprint,
+        interval="95 %, patients resampled", **provenance.attributes(run.config, run.cohort.fingerprint),
     )
 
 

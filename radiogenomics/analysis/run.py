@@ -74,7 +74,7 @@ def load_run(workdir, cohort=None):
     if unfinished:
         raise InputError(f"{workdir / unfinished[0]}: not trained to the end; run launch/train.py again to finish it.")
     template = functools.cache(functools.partial(_template, config))
-    loaded = [_load_fold(cohort, workdir / name, name, template) for name in names]
+    loaded = [_load_fold(cohort, workdir / name, name, template, config.train.steps) for name in names]
     return Run(
         workdir=workdir,
         config=config,
@@ -102,11 +102,16 @@ def _template(config, component_count):
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
 
 
-def _load_fold(cohort, directory, name, template):
+def _load_fold(cohort, directory, name, template, steps):
     transform = gene_transform.load_transform(directory / "transform")
     standardised = transform.standardise(cohort.expression, cohort.covariates)
     components = transform.components(standardised)
     state = checkpoint.load_state(directory / "checkpoints", template(components.shape[1]))
+    if int(state.step) != steps:
+        raise InputError(
+            f"{directory / 'checkpoints'}: the latest checkpoint is of step {int(state.step)}, expected {steps}; "
+            f"delete {directory / 'TRAIN_DONE'} and run launch/train.py again."
+        )
     return Fold(
         name=name,
         transform=transform,

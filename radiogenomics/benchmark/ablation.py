@@ -89,7 +89,7 @@ def run_suite(config, out, cohort=None, seeds=3, variants=VARIANTS):
         ]
     frame = pd.DataFrame(rows).sort_values(["variant", "seed"], key=_order(variants))
     summary = summarise(frame)
-    _write_tables(out, frame, summary, variants)
+    _write_tables(out, frame, summary, variants, provenance.describe(config, cohort.fingerprint))
     return tabulate(summary)
 
 
@@ -211,7 +211,7 @@ def _order(variants):
     return lambda column: column.map(position) if column.name == "variant" else column
 
 
-def _write_tables(out, frame, summary, variants):
+def _write_tables(out, frame, summary, variants, described):
     with outputs.new_file(out / "ablation_runs.csv") as aside:
         frame.to_csv(aside, index=False, float_format="%.5g")
     flat = summary.set_axis([f"{measure} ({kind})" for measure, kind in summary.columns], axis=1)
@@ -225,6 +225,5 @@ def _write_tables(out, frame, summary, variants):
             "variants": [variant._asdict() for variant in variants],
             "measured": MEASURED,
             "rows": frame.to_dict("records"),
-            "environment": provenance.environment(),
-        },
+        } | described,
     )

@@ -38,8 +38,7 @@ def run_suite(reference, out):
             "passed": int(table.passed.sum()),
             "failed": failed,
             "by_family": summary.reset_index().to_dict("records"),
-            "environment": provenance.environment(),
-        },
+        } | provenance.describe({"reference": str(reference)}, None),
     )
     logging.info("%s: %d of %d reference values met", out / "ibsi.csv", table.passed.sum(), len(table))
     return summary

@@ -95,9 +95,8 @@ def run_suite(config, out, cohort=None):
     with outputs.new_file(out / "generator.csv") as aside:
         frame.to_csv(aside, index=False, float_format="%.5g")
     settings = {name: run.config.to_dict() for name, run in runs.items()}
-    outputs.write_json(
-        out / "generator.json", {"rows": rows, "settings": settings, "environment": provenance.environment()}
-    )
+    described = provenance.describe(config, cohort.fingerprint)
+    outputs.write_json(out / "generator.json", {"rows": rows, "settings": settings} | described)
     return tabulate(frame)
 
 

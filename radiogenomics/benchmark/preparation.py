@@ -54,7 +54,8 @@ def run_suite(source, out, config):
     with outputs.new_file(out / "preparation.csv") as aside:
         table.to_csv(aside, float_format="%.4g")
     rows = table.reset_index().to_dict(orient="records")
-    outputs.write_json(out / "preparation.json", {"rows": rows, "environment": provenance.environment()})
+    # Times of reading, no result on patients: their files stand for no cohort.
+    outputs.write_json(out / "preparation.json", {"rows": rows} | provenance.describe(config, None))
     return table
 
 

@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import pandas as pd
 
-from radiogenomics import outputs
+from radiogenomics import outputs, provenance
 from radiogenomics.analysis import baseline, baseline_files, map_files
 from radiogenomics.data import aim, batches, clinical, semantic_coding
 from radiogenomics.data import expression as expressions
@@ -61,7 +61,9 @@ def run_example(expression, semantics, clinical_table, out, config, standardised
     checks_adjusted = _map(squamous, ("sequencing_batch", "site", "sex"), config, out / "squamous")
     batch = _batch_of_features(tables.features, controls.features["second_batch"])
     summary = summarise(maps, checks, checks_adjusted, batch, config.map.fdr)
-    outputs.write_json(out / "summary.json", summary)
+    tables = [path for path in (expression, semantics, clinical_table) if path.is_file()]
+    described = provenance.describe(config, provenance.digest_files(tables))
+    outputs.write_json(out / "summary.json", summary | {"provenance": described})
     labelled = {", ".join(names).replace("sequencing_", "") or "unadjusted": maps[key]
                 for key, names in ADJUSTMENTS.items()}
     figure = adjustment_figures.draw_adjustment(labelled, batch, config.map.fdr)

@@ -4,7 +4,7 @@ import time
 
 import pandas as pd
 
-from radiogenomics import outputs
+from radiogenomics import outputs, provenance
 from radiogenomics.analysis import baseline_files, evaluation, map_files, recovery
 from radiogenomics.analysis.run import load_run
 from radiogenomics.data import prepare
@@ -30,16 +30,17 @@ def run_suite(config, out):
     if config.data.source != "phantom":
         raise InputError(f"data.source: '{config.data.source}'; the recovery suite needs a phantom's planted truth.")
     seconds = _make_maps(config, out)
-    truth = load_cohort(out / "cohort").truth
+    cohort = load_cohort(out / "cohort")
     rows = [
         {"route": name} | link
         for name, folder, variable in ROUTES
-        for link in _score(map_files.read_map(out / folder), truth, variable, config.map.fdr)
+        for link in _score(map_files.read_map(out / folder), cohort.truth, variable, config.map.fdr)
     ]
     table = pd.DataFrame(rows)
     with outputs.new_file(out / "recovery.csv") as aside:
         table.to_csv(aside, index=False, float_format="%.4g")
-    outputs.write_json(out / "recovery.json", {"seconds": seconds, "rows": rows})
+    described = provenance.describe(config, cohort.fingerprint)
+    outputs.write_json(out / "recovery.json", {"seconds": seconds, "rows": rows} | described)
     return table.pivot(index="route", columns="factor", values="average_precision").assign(
         mean=lambda wide: wide.mean(axis=1)
     )

@@ -29,7 +29,7 @@ def run_suite(config, out):
     table = pd.DataFrame(rows)
     with outputs.new_file(out / "speed.csv") as aside:
         table.to_csv(aside, index=False, float_format="%.4g")
-    outputs.write_json(out / "speed.json", {"rows": rows, "environment": provenance.environment()})
+    outputs.write_json(out / "speed.json", {"rows": rows} | provenance.describe(config, None))
     return table.set_index("what")
 
 

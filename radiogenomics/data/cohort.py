@@ -184,7 +184,9 @@ def _write_table(directory, table, patients, pipeline):
     with tempfile.TemporaryDirectory() as downloads, _quiet_absl(), contextlib.redirect_stdout(io.StringIO()):
         builder = CohortBuilder(table=table, features=_features(first), examples=examples, data_dir=directory)
         builder.download_and_prepare(
-            download_dir=downloads, download_config=tfds.download.DownloadConfig(beam_options=options)
+            download_dir=downloads,
+            # Without the last, TFDS looks for a cohort of this name in a public bucket.
+            download_config=tfds.download.DownloadConfig(beam_options=options, try_download_gcs=False),
         )
 
 
@@ -279,6 +281,7 @@ def _read_table(directory, table):
     folder = directory / table / VERSION
     if not folder.is_dir():
         raise InputError(f"{folder}: missing; the cohort is incomplete, make it again with launch/prepare.py.")
+    _check_classes(folder / "features.json")
     try:
         with _quiet_absl():
             builder = tfds.builder_from_directory(folder)
@@ -294,6 +297,25 @@ def _read_table(directory, table):
             f"{folder}: holds {whole} whole examples; expected {expected or 'some'}; make the cohort again."
         )
     return [_decode(row) for row in rows]
+
+
+def _check_classes(path):
+    """InputError where a table's description names a class that is not TFDS's: reading would import its module."""
+    names = _class_names(outputs.read_json(path))
+    foreign = [name for name in names if not str(name).startswith("tensorflow_datasets.core.features.")]
+    if foreign or not names:
+        raise InputError(f"{path}: names the class '{(foreign or ['none'])[0]}', expected classes of TFDS.")
+
+
+def _class_names(value):
+    """Every class that a description of features names, at any depth."""
+    if isinstance(value, list):
+        return [name for item in value for name in _class_names(item)]
+    if not isinstance(value, dict):
+        return []
+    named = [value[key] for key in ("pythonClassName", "python_class_name") if key in value]
+    named += [value["type"]] if isinstance(value.get("type"), str) else []  # as older versions of TFDS wrote it
+    return named + [name for item in value.values() for name in _class_names(item)]
 
 
 def _check_patches(directory, rows, patients):

@@ -14,6 +14,7 @@ magnitude. With "median" they count as unknown: as the gene's median, whatever t
 
 import dataclasses
 import logging
+import zipfile
 
 import numpy as np
 
@@ -221,8 +222,11 @@ def load_transform(directory):
     meta = outputs.read_json(directory / "genes.json")
     if meta["version"] != VERSION:
         raise InputError(f"{directory / 'genes.json'}: version {meta['version']}; this code reads version {VERSION}.")
-    with np.load(directory / "genes.npz", allow_pickle=False) as arrays:
-        stored = {name: arrays[name] for name in ARRAYS}
+    try:
+        with np.load(directory / "genes.npz", allow_pickle=False) as arrays:
+            stored = {name: arrays[name] for name in ARRAYS}
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{directory / 'genes.npz'}: missing or damaged ({str(error).splitlines()[0]}).") from error
     lists = {name: tuple(meta["covariates"][name]) for name in ("dropped", "average")}
     model = covariate_models.CovariateModel(**(meta["covariates"] | lists))
     return GeneTransform(

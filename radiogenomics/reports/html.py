@@ -10,7 +10,7 @@ import jinja2
 import markupsafe
 import numpy as np
 
-from radiogenomics import outputs
+from radiogenomics import outputs, provenance
 from radiogenomics.reports import (
     cohort_tables,
     dose_figures,
@@ -226,11 +226,13 @@ def truth_section(files):
 
 def settings_section(files):
     """Versions and resolved settings."""
-    environment = files.environment
+    environment, now = files.environment, provenance.environment()
     return {
         "packages": environment.get("packages", {}),
         "facts": [
             ("code revision", environment.get("git_revision")),
+            ("code revision of this report", f"{now['git_revision']} (version {now['packages']['radiogenomics']})"),
+            ("went on in another environment or with other settings", f"{len(environment.get('continued', []))} times"),
             ("cohort fingerprint", environment.get("cohort_fingerprint")),
             ("Python", environment.get("python")),
             ("platform", environment.get("platform")),

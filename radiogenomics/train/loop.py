@@ -13,8 +13,8 @@ import numpy as np
 import tqdm
 
 from radiogenomics import outputs
-from radiogenomics.errors import TrainingStopped
-from radiogenomics.train import checkpoint, folds, hosts, memory, rundir, sharding
+from radiogenomics.errors import Preempted, TrainingStopped
+from radiogenomics.train import checkpoint, exhaustion, folds, hosts, lock, memory, preemption, rundir, sharding
 from radiogenomics.train.open_fold import open_fold
 from radiogenomics.train.samples import write_sample_grid
 from radiogenomics.train.steps import TrainingArrays
@@ -25,19 +25,27 @@ def train(config, cohort, workdir):
     """Trains every fold that is not done yet; a second call resumes or finds nothing to do.
 
     Raises:
-      InputError: where config, cohort and workdir do not belong together.
-      TrainingStopped: when a loss is no longer finite; the last checkpoint stays.
+      InputError: where config, cohort and workdir do not belong together, or another process trains there.
+      TrainingStopped: when a loss is no longer finite or memory is exhausted; the last checkpoint stays.
+      Preempted: when SIGTERM came; the step it came in is finished and saved.
+      OutputError: where the disk is full or the folder read-only; the last checkpoint stays.
     """
     workdir = pathlib.Path(workdir)
     config = folds.limit_components(config, cohort)
     rundir.check_run(config, cohort, workdir)
-    trainer = make_trainer(config, cohort)
-    # Only now, because a folder opened with settings that cannot run would refuse those that can.
-    rundir.open_run(config, cohort, workdir)
-    groups = group_folds(folds.fold_names(config, cohort), workdir, trainer.replicas)
-    hosts.wait_for_all("folds grouped")  # Until all have looked, nobody may write what another would find.
-    for names in groups:
-        train_folds(trainer, names, workdir)
+    lock.check_free(workdir)
+    with exhaustion.name_settings(config):
+        trainer = make_trainer(config, cohort)
+        # Only now, because a folder opened with settings that cannot run would refuse those that can.
+        with lock.hold(workdir):
+            rundir.check_run(config, cohort, workdir)  # Another process may have opened it in the meantime.
+            rundir.open_run(config, cohort, workdir)
+            groups = group_folds(folds.fold_names(config, cohort), workdir, trainer.replicas)
+            if groups:
+                rundir.record_continuation(config, workdir)
+            hosts.wait_for_all("folds grouped")  # Until all have looked, nobody may write what another would find.
+            for names in groups:
+                train_folds(trainer, names, workdir)
 
 
 def group_folds(names, workdir, replicas):
@@ -55,8 +63,9 @@ def train_folds(trainer, names, workdir):
     """Trains folds side by side to the end, from their last checkpoint; returns their final states."""
     seeds = {name: trainer.config.seed + number for number, name in enumerate(trainer.transforms)}
     with contextlib.ExitStack() as stack:
+        interruptions = stack.enter_context(preemption.watch(trainer.config.train.checkpoint_minutes))
         opened = [stack.enter_context(open_fold(trainer, name, workdir / name, seeds[name])) for name in names]
-        states = run_loop(trainer, opened)
+        states = run_loop(trainer, opened, interruptions)
     for fold, state in zip(opened, states, strict=True):
         if hosts.is_first():
             outputs.write_text(fold.directory / "TRAIN_DONE", f"{int(state.step)}\n")
@@ -64,14 +73,14 @@ def train_folds(trainer, names, workdir):
     return states
 
 
-def run_loop(trainer, opened):
+def run_loop(trainer, opened, interruptions):
     """Steps until `train.steps`; logs, samples and checkpoints on the way. Nothing here waits for the device
     except at those points. Returns the states."""
     settings, title = trainer.config.train, _title(opened)
     state, arrays, keys = place_folds(trainer, opened)
     states = [fold.start for fold in opened]
     first = step = int(states[0].step)
-    pending, since, began = [], first, time.monotonic()
+    pending, since, began = unlogged_metrics(trainer, opened), first, time.monotonic()
     shown = None if hosts.is_first() else True  # None: on a terminal
     with tqdm.tqdm(total=settings.steps, initial=first, desc=title, unit="step", disable=shown) as progress:
         while step < settings.steps:
@@ -87,9 +96,11 @@ def run_loop(trainer, opened):
             pending.append(metrics)
             before, step = step, step + count
             progress.update(count)
-            saving = _due(before, step, settings.checkpoint_every) or step == settings.steps
-            # Logged wherever it is saved: what is not finite is never saved, and a resumed log is the same log.
-            if saving or _due(before, step, settings.log_every):
+            in_turn = _due(before, step, settings.checkpoint_every) or step == settings.steps
+            logging_now = in_turn or _due(before, step, settings.log_every)
+            stopping = interruptions.must_stop(step)
+            saving = interruptions.must_save(logging_now) or in_turn or stopping
+            if logging_now:
                 rate = (step - since) / (time.monotonic() - began)
                 means = [_finite_means(pending, number, fold.name, step) for number, fold in enumerate(opened)]
                 for fold, values in zip(opened, means, strict=True):
@@ -104,11 +115,33 @@ def run_loop(trainer, opened):
                 for fold, of_fold in zip(opened, states, strict=True):
                     write_sample_grid(trainer, fold.name, fold.directory, fold.arrays, of_fold)
             if saving:
-                for fold, of_fold in zip(opened, states, strict=True):
-                    _check_finite(of_fold, fold.name, step)
-                for fold, of_fold in zip(opened, states, strict=True):
-                    checkpoint.save(fold.checkpointer, of_fold, fold.batches)
+                save_folds(settings, opened, states, pending)
+                interruptions.saved()
+            if stopping:
+                raise Preempted(f"{title}: asked to stop (SIGTERM); step {step} of {settings.steps} is saved, and the "
+                                "same command goes on from there.")
     return states
+
+
+def save_folds(settings, opened, states, pending):
+    """Checkpoints every fold; TrainingStopped, and none is saved, where anything in one of them is not finite.
+
+    A checkpoint may fall between two lines of the log. The metrics since the last one are saved with it, so that the
+    log does not show when a run was saved or stopped.
+    """
+    unlogged = [_of_replica(pending, number) for number in range(len(opened))]
+    for fold, state, metrics in zip(opened, states, unlogged, strict=True):
+        _check_finite(fold.name, int(state.step), metrics)
+        _check_finite(fold.name, int(state.step), {"a parameter": state})
+    for fold, state, metrics in zip(opened, states, unlogged, strict=True):
+        checkpoint.save(fold.directory / "checkpoints", settings.keep_checkpoints, state, fold.batches, metrics)
+
+
+def unlogged_metrics(trainer, opened):
+    """What the checkpoints hold of the log's next line: a list of one {metric: [replicas, n]}, or of none."""
+    if not opened[0].unlogged:
+        return []
+    return [_stack([fold.unlogged for fold in fill_replicas(trainer, opened)], 0)]
 
 
 def steps_per_call(config):
@@ -160,22 +193,22 @@ def _due(before, after, every):
 
 def _finite_means(pending, number, name, step):
     """Means of one replica's metrics since the last log; TrainingStopped names the first that is not finite."""
-    values = jax.device_get(pending)
-    means = {key: float(np.mean(np.concatenate([part[key][number] for part in values]))) for key in values[0]}
-    broken = [key for key, value in means.items() if not np.isfinite(value)]
-    if broken:
-        raise _not_finite(name, broken[0], step)
+    means = {key: float(np.mean(values)) for key, values in _of_replica(pending, number).items()}
+    _check_finite(name, step, means)
     return means
 
 
-def _check_finite(state, name, step):
-    """TrainingStopped for a state that must not be saved: the last update may have broken it, no loss has seen it."""
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(state))):
-        raise _not_finite(name, "a parameter", step)
+def _of_replica(pending, number):
+    """{metric: values [n]} of one replica."""
+    values = jax.device_get(pending)
+    return {key: np.concatenate([part[key][number] for part in values]) for key in values[0]} if values else {}
 
 
-def _not_finite(name, what, step):
-    return TrainingStopped(
-        f"{name}: {what} is not finite at step {step}; the last checkpoint is kept; "
-        "lower train.generator_rate and train.discriminator_rate, or train.radiomic_weight."
-    )
+def _check_finite(name, step, named):
+    """TrainingStopped naming the first of {name: tree} that is not finite: a loss, or a state that no loss has seen."""
+    for what, tree in named.items():
+        if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(tree))):
+            raise TrainingStopped(
+                f"{name}: {what} is not finite at step {step}; the last checkpoint is kept; "
+                "lower train.generator_rate and train.discriminator_rate, or train.radiomic_weight."
+            )

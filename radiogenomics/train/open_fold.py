@@ -23,7 +23,7 @@ class OpenFold(NamedTuple):
     arrays: TrainingArrays  # on the host
     batches: Iterator  # see pipeline.index_batches
     key: jax.Array  # of all randomness on the device
-    checkpointer: object  # see checkpoint.open_checkpoints
+    unlogged: dict  # metrics since the last line of metrics.jsonl, see checkpoint.save
     write_metrics: Callable  # see writers.open_metrics
 
 
@@ -38,12 +38,11 @@ def open_fold(trainer, name, directory, seed):
     arrays = folds.training_arrays(cohort, rows, transform, trainer.features)
     batches = pipeline.index_batches(cohort, rows, config.train.batch_size, seed)
     key = sharding.place_key(seed, trainer.mesh)
-    with checkpoint.open_checkpoints(directory / "checkpoints", config.train.keep_checkpoints) as checkpointer:
-        state = checkpoint.restore(checkpointer, trainer.create(key), batches)
-        if int(state.step) == 0:
-            if "response" in state.generator:  # A checkpoint holds the fitted one.
-                fitted = folds.fit_response(config, cohort, rows, transform, trainer.features)
-                state = install_response(state, sharding.place(hosts.agree(fitted), sharding.replicated(trainer.mesh)))
-            write_sample_grid(trainer, name, directory, arrays, state)
-        with writers.open_metrics(directory, int(state.step)) as write_metrics:
-            yield OpenFold(name, directory, state, arrays, batches, key, checkpointer, write_metrics)
+    state, unlogged = checkpoint.restore(directory / "checkpoints", trainer.create(key), batches)
+    if int(state.step) == 0:
+        if "response" in state.generator:  # A checkpoint holds the fitted one.
+            fitted = folds.fit_response(config, cohort, rows, transform, trainer.features)
+            state = install_response(state, sharding.place(hosts.agree(fitted), sharding.replicated(trainer.mesh)))
+        write_sample_grid(trainer, name, directory, arrays, state)
+    with writers.open_metrics(directory, int(state.step)) as write_metrics:
+        yield OpenFold(name, directory, state, arrays, batches, key, unlogged, write_metrics)

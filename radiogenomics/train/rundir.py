@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import logging
 import pathlib
 
 from radiogenomics import outputs, provenance, settings
@@ -14,8 +15,13 @@ AT_LEAST_ONE = (
     "train.log_every", "train.accumulate",
 )
 
-# How the devices are used, not what is computed: a run may go on with others.
-MAY_DIFFER = ("train.replicas", "train.steps_per_call", "train.accumulate", "model.remat")
+# How the devices are used and what is kept, not what is computed: a run may go on with others. So it may with another
+# precision of the convolutions, because parameters, optimisers and losses are float32 in both, and checkpoints are the
+# same; what is computed differs by rounding, and `environment.json` says from when on.
+MAY_DIFFER = (
+    "train.replicas", "train.steps_per_call", "train.accumulate", "train.checkpoint_minutes", "train.keep_checkpoints",
+    "model.remat", "model.dtype",
+)
 
 
 def check_run(config, cohort, workdir):
@@ -43,6 +49,8 @@ def check_settings(config):
     for key in AT_LEAST_ONE:
         if flat[key] < 1:
             raise InputError(f"{key}: {flat[key]}; expected at least 1.")
+    if flat["train.checkpoint_minutes"] < 0:
+        raise InputError(f"train.checkpoint_minutes: {flat['train.checkpoint_minutes']}; expected 0 or more.")
 
 
 def open_run(config, cohort, workdir):
@@ -57,6 +65,23 @@ def open_run(config, cohort, workdir):
         )
         # Last, because its presence says that the folder is a run.
         outputs.write_json(workdir / "config.json", run_settings(config))
+
+
+def record_continuation(config, workdir):
+    """Adds to the "continued" list of `environment.json` what a run goes on with, where anything is new.
+
+    An entry is `provenance.environment()` and "settings", those of `MAY_DIFFER` that are not as in `config.json`.
+    """
+    if not hosts.is_first():
+        return
+    environment = outputs.read_json(workdir / "environment.json")
+    stored, given = _flat(outputs.read_json(workdir / "config.json")), _flat(run_settings(config))
+    now = provenance.environment() | {"settings": {key: given[key] for key in MAY_DIFFER if stored[key] != given[key]}}
+    before = environment.get("continued", [])
+    last = before[-1] if before else {key: environment[key] for key in now if key != "settings"} | {"settings": {}}
+    if now != last:
+        outputs.write_json(workdir / "environment.json", environment | {"continued": [*before, now]})
+        logging.info("%s: goes on with another environment or other settings, see environment.json", workdir)
 
 
 def run_settings(config):

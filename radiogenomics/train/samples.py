@@ -30,7 +30,7 @@ def write_sample_grid(trainer, name, directory, arrays, state):
     places = np.array([np.flatnonzero(cohort.backgrounds.patient == row)[0] for row in rows])
     background = np.asarray(window.scale_hu(patches.background_hu[places], config.data.window_hu))[..., None]
     real = np.asarray(window.scale_hu(patches.nodule_hu[nodules], config.data.window_hu))
-    noise = jax.random.normal(jax.random.key(0), (len(rows), config.model.noise_size))
+    noise = jax.random.normal(jax.random.key(config.seed), (len(rows), config.model.noise_size))
     ema = sharding.own_copy(state.ema)
     synthesis = jax.device_get(trainer.sample(ema, background, arrays.scaled.components[rows], noise))
     image = synthesis.image[..., 0]

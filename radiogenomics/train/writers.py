@@ -25,9 +25,11 @@ def open_metrics(directory, first_step):
         return
     path = directory / "metrics.jsonl"
     outputs.write_text(path, "".join(_lines_until(path, first_step)))
-    with open(path, "a", encoding="utf-8") as lines, tensorboardX.SummaryWriter(
-        str(directory / "tensorboard"), purge_step=first_step + 1
-    ) as events:
+    with (
+        outputs.tell_failed_writes(path),
+        open(path, "a", encoding="utf-8") as lines,
+        tensorboardX.SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1) as events,
+    ):
 
         def write(step, metrics):
             lines.write(json.dumps({"step": step} | metrics) + "\n")

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ from scipy import stats
 
 from radiogenomics import settings
 from radiogenomics.analysis import baseline, baseline_files, map_files
+from radiogenomics.data import cohort as cohorts
 from radiogenomics.errors import InputError
 
 PATIENTS = [f"P{number:02d}" for number in range(60)]
@@ -134,6 +137,7 @@ def test_standardised_expression_gives_the_map_of_the_logged_one(tables, config,
     baseline_files.map_tables(*paths, config, standardised=True, predictors=False)
     found = map_files.read_map(tmp_path / "out")
     assert found.attrs["expression"] == "z-scores or logged values"
+    assert len(found.attrs["cohort_fingerprint"]) == 64 and "jax" in found.attrs["environment"]
     config.genes.adjust = ("batch",)
     expected = baseline.classical_map(tables, config)
     np.testing.assert_allclose(found["score"], expected["score"], atol=1e-5)
@@ -200,4 +204,6 @@ def test_a_cohort_is_measured_and_mapped(cohort_folder, config, tmp_path):
     baseline_files.map_cohort(cohort_folder, tmp_path, config)
     dataset = map_files.read_map(tmp_path)
     assert dataset.attrs["route"] == "classical"
+    assert dataset.attrs["cohort_fingerprint"] == cohorts.load_cohort(cohort_folder).fingerprint
+    assert json.loads(dataset.attrs["config"])["seed"] == config.seed and "jax" in dataset.attrs["environment"]
     assert dataset["score"].notnull().all()

@@ -75,7 +75,9 @@ def test_families_stand_beside_the_features_of_maps(cohort_folder, cohort, tmp_p
 
 def test_settings_that_were_not_used_are_not_recorded_and_the_table_is_no_json(cohort_folder, tmp_path):
     feature_files.write_features(cohort_folder, tmp_path / "features.csv", ["map"], ibsi.Settings())
-    assert json.loads((tmp_path / "features.json").read_text())["ibsi_settings"] is None
+    written = json.loads((tmp_path / "features.json").read_text())
+    assert written["ibsi_settings"] is None and written["provenance"]["environment"]["packages"]["jax"]
+    assert written["provenance"]["config"] == {"families": ["map"], "ibsi_settings": None}
     with pytest.raises(InputError, match="features.json: the definitions go beside"):
         feature_files.write_features(cohort_folder, tmp_path / "features.json", ["map"], ibsi.Settings())
 

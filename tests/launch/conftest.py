@@ -20,9 +20,25 @@ class Outcome(typing.NamedTuple):
     stderr: str
 
 
+class Started(typing.NamedTuple):
+    """A launcher that runs."""
+
+    process: multiprocessing.Process
+    streams: list  # paths of its standard output and error
+
+    def wait(self):
+        """Its `Outcome`."""
+        self.process.join(900)
+        if self.process.exitcode is None:
+            self.process.kill()
+            pytest.fail("a launcher does not end")
+        told = (stream.read_text() if stream.exists() else "" for stream in self.streams)
+        return Outcome(self.process.exitcode, *told)
+
+
 @pytest.fixture(scope="session")
-def launch(root, tmp_path_factory):
-    """`launch(name, *arguments, environment={}, jax_settings={})` runs launch/NAME.py; returns its `Outcome`."""
+def start(root, tmp_path_factory):
+    """`start(name, *arguments, environment={}, jax_settings={})` starts launch/NAME.py; returns it as `Started`."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
 
@@ -34,13 +50,15 @@ def launch(root, tmp_path_factory):
             args=(path, list(map(str, arguments)), *streams, environment or {}, jax_settings or {}),
         )
         process.start()
-        process.join(900)
-        if process.exitcode is None:
-            process.kill()
-            pytest.fail(f"{name} {arguments} does not end")
-        return Outcome(process.exitcode, *(stream.read_text() if stream.exists() else "" for stream in streams))
+        return Started(process, streams)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def launch(start):
+    """`launch(name, ...)` runs launch/NAME.py to its end, arguments as `start`; returns its `Outcome`."""
+    return lambda *arguments, **options: start(*arguments, **options).wait()
 
 
 @pytest.fixture(scope="session")

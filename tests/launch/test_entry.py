@@ -219,11 +219,15 @@ def test_truncated_checkpoint(launch, workdir, config_file, cohort_folder, tmp_p
         if path.is_file():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     told = sentence(launch("evaluate", f"--workdir={damaged}"))
-    assert str(damaged / "fold_1" / "checkpoints") in told
+    assert f"{damaged / 'fold_1' / 'checkpoints' / '4'}: the checkpoint is damaged" in told
     (damaged / "fold_1" / "TRAIN_DONE").unlink()
     resumed = launch("train", f"--config={config_file}", f"--cohort={cohort_folder}", f"--workdir={damaged}")
-    assert str(damaged / "fold_1" / "checkpoints") in sentence(resumed)
-    assert not (damaged / "fold_1" / "TRAIN_DONE").exists()
+    assert resumed.code == 0 and "the checkpoint of step 4 is damaged" in resumed.stderr
+    assert (damaged / "fold_1" / "TRAIN_DONE").read_text() == "4\n"
+    name = "fold_1/metrics.jsonl"
+    assert [line.split('"steps_per')[0] for line in (damaged / name).read_text().splitlines()] == [
+        line.split('"steps_per')[0] for line in (workdir / name).read_text().splitlines()
+    ]
 
 
 @pytest.mark.parametrize("folds", [0, 1, 3])

@@ -152,8 +152,7 @@ def test_divergence_ends_with_a_sentence_and_the_last_checkpoint(on_eight, resum
     shutil.rmtree(checkpoints / "4")
     state = checkpoint.load_state(checkpoints, trainer.create(jax.random.key(0)))
     broken = state.replace(generator=jax.tree.map(lambda leaf: leaf * np.nan, state.generator))
-    with checkpoint.open_checkpoints(checkpoints, keep=2) as checkpointer:
-        checkpoint.save(checkpointer, broken, pipeline.index_batches(cohort, np.arange(12), 8, 1))
+    checkpoint.save(checkpoints, 2, broken, pipeline.index_batches(cohort, np.arange(12), 8, 1), {})
     outcome = resume(folder)
     assert outcome.code == 1
     assert outcome.stderr.splitlines()[-1].startswith("error: fold_1: ") and "Traceback" not in outcome.stderr

@@ -1,19 +1,23 @@
 """The training loop: every configuration runs, a resumed run is the uninterrupted one, and eight devices are one."""
 
+import contextlib
 import dataclasses
 import json
 import logging
 import pathlib
+import shutil
+import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from radiogenomics.analysis.run import load_run
 from radiogenomics.data import cohort as cohorts
 from radiogenomics.data import prepare
-from radiogenomics.errors import InputError, TrainingStopped
-from radiogenomics.train import checkpoint, folds, loop, sharding
+from radiogenomics.errors import InputError, Preempted, TrainingStopped
+from radiogenomics.train import checkpoint, folds, lock, loop, preemption, sharding
 
 CONFIGS = sorted(path.stem for path in (pathlib.Path(__file__).parents[2] / "configs").glob("*.py"))
 
@@ -76,17 +80,20 @@ def test_a_finished_run_is_complete(workdir, cohort, config):
 
 
 def test_a_second_call_finds_nothing_to_do(workdir, train_tiny):
-    before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    def times():
+        return {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.name != lock.FILE}
+
+    before = times()
     train_tiny(workdir)
-    assert before == {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
+    assert before == times()
 
 
 @pytest.mark.parametrize("moment", ["after the first checkpoint", "in the middle of a log line", "before TRAIN_DONE"])
 def test_resumed_equals_uninterrupted_bitwise(workdir, trainer, train_tiny, tmp_path, monkeypatch, moment):
     save, stop_at = checkpoint.save, 4 if moment == "before TRAIN_DONE" else 2
 
-    def save_and_stop(checkpointer, state, batches):
-        save(checkpointer, state, batches)
+    def save_and_stop(directory, keep, state, *others):
+        save(directory, keep, state, *others)
         if int(state.step) == stop_at:
             raise KeyboardInterrupt
 
@@ -103,6 +110,72 @@ def test_resumed_equals_uninterrupted_bitwise(workdir, trainer, train_tiny, tmp_
     for name in ("fold_0", "fold_1"):
         assert_same_state(read_state(trainer, workdir / name), read_state(trainer, resumed / name))
         assert read_metrics(workdir / name) == read_metrics(resumed / name)
+
+
+@pytest.mark.parametrize("cause", ["SIGTERM", "minutes"])
+def test_saving_out_of_turn_leaves_no_trace(workdir, trainer, train_tiny, tmp_path, monkeypatch, cause):
+    """Stopped after step 1 of 4 by a signal, or by a clock that always asks and a kill: the end is the same, log
+    included, although log and checkpoints in turn fall on steps 2, 3 and 4."""
+    def at_once(minutes):
+        return preemption.Interruptions(1e-9 if cause == "minutes" else minutes)
+
+    def run_steps(*given):
+        if cause == "SIGTERM":
+            signal.raise_signal(signal.SIGTERM)
+        return trainer.run_steps(*given)
+
+    save = checkpoint.save
+
+    def save_and_die(directory, keep, state, *others):
+        save(directory, keep, state, *others)
+        if cause == "minutes" and int(state.step) == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_and_die)
+        if cause == "minutes":
+            patch.setattr(preemption, "watch", lambda minutes: contextlib.nullcontext(at_once(minutes)))
+        signalled = dataclasses.replace(trainer, run_steps=run_steps)
+        with pytest.raises((Preempted, KeyboardInterrupt)) as stopped:
+            loop.train_folds(signalled, ["fold_0"], tmp_path / "run")
+    if cause == "SIGTERM":
+        assert stopped.value.status == 143 and "fold_0: asked to stop (SIGTERM); step 1 of 4" in str(stopped.value)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert checkpoint.latest_step(tmp_path / "run" / "fold_0" / "checkpoints") == 1
+    assert read_metrics(tmp_path / "run" / "fold_0") == []
+    loop.train_folds(trainer, ["fold_0"], tmp_path / "run")
+    assert_same_state(read_state(trainer, workdir / "fold_0"), read_state(trainer, tmp_path / "run" / "fold_0"))
+    assert read_metrics(workdir / "fold_0") == read_metrics(tmp_path / "run" / "fold_0")
+
+
+@pytest.mark.long
+def test_another_precision_goes_on(cohort, workdir, make_config, trainer, tmp_path):
+    """Parameters are float32 in both, so that a checkpoint of one is a checkpoint of the other; it is recorded."""
+    run = shutil.copytree(workdir, tmp_path / "run")
+    shutil.rmtree(run / "fold_1" / "checkpoints" / "4")
+    (run / "fold_1" / "TRAIN_DONE").unlink()
+    loop.train(make_config(model={"dtype": "bfloat16"}), cohort, run)
+    before, after = (read_state(trainer, each / "fold_1") for each in (workdir, run))
+    assert {leaf.dtype for leaf in jax.tree.leaves(after.ema)} == {np.dtype(np.float32)}
+    apart = [np.abs(one - two).max() for one, two in zip(*map(jax.tree.leaves, (before.ema, after.ema)), strict=True)]
+    assert 0 < max(apart) < 0.01
+    (told,) = json.loads((run / "environment.json").read_text())["continued"]
+    assert told["settings"] == {"model.dtype": "bfloat16"} and told["packages"]["jax"]
+    assert json.loads((run / "config.json").read_text())["model"]["dtype"] == "float32"
+    assert load_run(run, cohort).config.model.dtype == "float32"
+
+
+def test_exhausted_memory_names_what_to_lower(trainer, cohort, config, tmp_path):
+    """XLA's own error, of an array that no machine holds."""
+    def exhaust(*given):
+        with jax.transfer_guard("allow"):
+            return jax.block_until_ready(jnp.zeros(2**52, jnp.int8))
+
+    exhausting = dataclasses.replace(trainer, run_steps=exhaust)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "make_trainer", lambda config, cohort: exhausting)
+        with pytest.raises(TrainingStopped, match=r"out of memory \(RESOURCE.*train.batch_size \(now 8\)"):
+            loop.train(config, cohort, tmp_path / "run")
 
 
 def test_folds_differ(workdir, trainer):
@@ -156,7 +229,7 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(trainer, cohort,
     with pytest.raises(TrainingStopped, match="fold_0: .* is not finite at step 2; .*train.generator_rate"):
         loop.train_folds(breaking, ["fold_0"], tmp_path)
     assert not (tmp_path / "fold_0" / "TRAIN_DONE").exists()
-    assert not [path for path in (tmp_path / "fold_0" / "checkpoints").iterdir() if path.name.isdigit()]
+    assert checkpoint.latest_step(tmp_path / "fold_0" / "checkpoints") == 0
 
 
 def test_bad_settings_leave_no_workdir(make_config, cohort, tmp_path):

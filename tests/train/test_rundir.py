@@ -23,6 +23,31 @@ def test_opened_once_and_checked_afterwards(cohort, config, make_config, tmp_pat
         rundir.check_run(config, other, tmp_path / "run")
 
 
+def test_what_a_run_goes_on_with_is_recorded(cohort, config, make_config, tmp_path):
+    """Settings that only say how devices are used and what is kept, and the precision, whose checkpoints are the same;
+    nothing is written where nothing is new."""
+    def continued():
+        return json.loads((tmp_path / "environment.json").read_text()).get("continued", [])
+
+    rundir.open_run(config, cohort, tmp_path)
+    rundir.record_continuation(config, tmp_path)
+    assert continued() == []
+    other = make_config(model={"dtype": "bfloat16"}, train={"checkpoint_minutes": 1.5})
+    rundir.check_run(other, cohort, tmp_path)
+    for _ in range(2):
+        rundir.record_continuation(other, tmp_path)
+        (told,) = continued()
+        assert told["settings"] == {"train.checkpoint_minutes": 1.5, "model.dtype": "bfloat16"}
+        assert told["packages"]["jax"] and told["devices"]
+    rundir.record_continuation(config, tmp_path)
+    assert [each["settings"] for each in continued()] == [told["settings"], {}]
+
+
+def test_negative_minutes(cohort, make_config, tmp_path):
+    with pytest.raises(InputError, match="train.checkpoint_minutes: -1.0; expected 0 or more"):
+        rundir.check_run(make_config(train={"checkpoint_minutes": -1.0}), cohort, tmp_path)
+
+
 def test_how_the_phantom_was_made_does_not_matter(cohort, config, make_config, tmp_path):
     rundir.open_run(config, cohort, tmp_path)
     rundir.check_run(make_config(phantom={"effect": 0.1}), cohort, tmp_path)

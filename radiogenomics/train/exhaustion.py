@@ -1,0 +1,24 @@
+"""Exhausted memory, told with the settings that need less."""
+
+import contextlib
+
+import jax
+
+from radiogenomics.errors import TrainingStopped
+
+LOWER = ("train.batch_size", "model.width", "model.discriminator_width", "data.size")
+
+
+@contextlib.contextmanager
+def name_settings(config):
+    """TrainingStopped, naming settings to lower and their values, where the block exhausts the memory."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        said = ", ".join(f"{name} (now {config[name.split('.')[0]][name.split('.')[1]]})" for name in LOWER)
+        raise TrainingStopped(
+            f"out of memory ({(str(error).splitlines() or ['MemoryError'])[0]}); the last checkpoint is kept; go on "
+            f"with train.replicas=1 and train.steps_per_call=1, or begin a new run with lower {said}."
+        ) from error
