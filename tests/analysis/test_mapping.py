@@ -95,20 +95,6 @@ def test_reading_what_is_no_map(tmp_path):
         map_files.read_map(tmp_path)
 
 
-def test_a_metagene_moves_the_same_background_and_noise(run):
-    """An effect of zero weight is exactly zero: nothing but the genes differs between the two ends."""
-    fold = run.folds[0]
-    draws = synthesis.make_draws(run, fold, 1, 1)
-    measure = synthesis.measured_images(run, ("mean_hu",))
-    still = dataclasses.replace(fold, components=fold.components * 0.0)
-    weights = np.ones((200, 1)) / 200
-    effects, image, mask = mapping.perturb_metagenes(still, fold.held_out[:2], weights, draws, measure)
-    assert effects.shape == (2, 1, 1)
-    np.testing.assert_array_equal(effects, 0.0)
-    np.testing.assert_array_equal(image, 0.0)
-    np.testing.assert_array_equal(mask, 0.0)
-
-
 def test_predictions_are_those_that_the_scores_compare(run, mapped, evaluated):
     genes = run.cohort.genes[2:5]
     dataset, predictions = mapping.map_with_predictions(run, gate=evaluated["gate"], genes=genes)
