@@ -100,8 +100,8 @@ def map_with_predictions(
     _check_cohort(run, cohort)
     runs = [run, *more_runs]
     check_trainings(runs)
-    names = tuple(resolve(run.config.map.features if features is None else features, run.config.data.ndim))
-    columns, groups = gene_columns(run.cohort.genes, genes), choose_metagenes(run, weights)
+    names, columns = feature_names(run, features), gene_columns(run.cohort.genes, genes)
+    groups = choose_metagenes(run, weights)
     folds = _mapped_rows(run, patients)
     rows = np.concatenate([mapped for _, mapped in folds])
     positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
@@ -148,12 +148,29 @@ def check_trainings(runs):
         raise InputError(f"runs: seed {repeated[0]} is there twice; expected trainings with different seeds.")
 
 
+def feature_names(run, features):
+    """Names of the features asked for, those of the config for None; InputError for an unknown one, or none."""
+    features = [features] if isinstance(features, str) else features
+    names = tuple(resolve(run.config.map.features if features is None else features, run.config.data.ndim))
+    if not names:
+        raise InputError("features: none given; expected at least one name.")
+    return names
+
+
 def gene_columns(known, genes):
-    """Column numbers of gene symbols (all for None); InputError names an unknown one and its nearest relatives."""
+    """Column numbers of gene symbols (all for None).
+
+    InputError where there is none, one is named twice, or one is unknown, which is told with its nearest relatives.
+    """
     if genes is None:
         return np.arange(len(known))
+    genes = [genes] if isinstance(genes, str) else list(genes)
+    if not genes:
+        raise InputError("genes: none given; expected at least one symbol.")
     position = {gene: column for column, gene in enumerate(known)}
-    for gene in genes:
+    for place, gene in enumerate(genes):
+        if gene in genes[:place]:
+            raise InputError(f"genes: '{gene}' is named twice; expected each symbol once.")
         if gene not in position:
             near = ", ".join(difflib.get_close_matches(gene, known, 3)) or "none"
             raise InputError(f"genes: '{gene}' is not among the run's {len(known)} genes; nearest symbols: {near}.")
@@ -169,6 +186,12 @@ def choose_metagenes(run, weights=None):
     values, count = np.asarray(weights.weights if named else weights), len(run.cohort.genes)
     if values.ndim != 2 or len(values) != count:
         raise InputError(f"weights: shape {values.shape}; expected ({count}, metagenes).")
+    if not np.isfinite(values).all():
+        gene, metagene = np.argwhere(~np.isfinite(values))[0]
+        raise InputError(
+            f"weights: {values[gene, metagene]} for gene '{run.cohort.genes[gene]}' in metagene {metagene + 1}; "
+            "expected finite numbers."
+        )
     return weights if named else metagenes.name_metagenes(values)
 
 

@@ -12,7 +12,7 @@ import xarray
 
 from radiogenomics.analysis import association, mapping, statistics, synthesis
 from radiogenomics.analysis import features as feature_values
-from radiogenomics.analysis.perturbation import bootstrap_mean, feature_names
+from radiogenomics.analysis.perturbation import bootstrap_mean
 from radiogenomics.analysis.perturbed_items import held_out_rows
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature
@@ -47,7 +47,7 @@ def effect_modification(run, weights=None, features=None, noises=2):
     Raises:
       InputError: for an unknown feature, or weights of another shape.
     """
-    names = feature_names(run, features)
+    names = mapping.feature_names(run, features)
     groups = mapping.choose_metagenes(run, weights)
     weights = groups.weights
     if len(groups.names) < 2:

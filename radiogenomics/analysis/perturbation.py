@@ -11,10 +11,10 @@ import numpy as np
 import tqdm
 import xarray
 
-from radiogenomics.analysis import association, statistics, synthesis
+from radiogenomics.analysis import association, mapping, statistics, synthesis
 from radiogenomics.analysis.perturbed_items import gather_items, held_out_rows, item_directions
 from radiogenomics.errors import InputError
-from radiogenomics.radiomics import describe_feature, resolve
+from radiogenomics.radiomics import describe_feature
 
 TAILS = (0.025, 0.975)  # of the training patients: the range that the data support, and the interval of means
 FEWEST = 3  # patients that a bootstrap needs
@@ -47,7 +47,7 @@ def perturb(
     """
     if how not in ENDS:
         raise InputError(f"how: '{how}'; expected {', '.join(repr(name) for name in ENDS)}.")
-    names, items = feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
+    names, items = mapping.feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
     measure, parts, shifts = synthesis.measured_features(run, names), [], []
     folds = held_out_rows(run, patients)
     for fold, rows in folds:
@@ -89,7 +89,7 @@ def dose_response(
     doses = np.asarray(doses, float)
     if doses.ndim != 1 or len(doses) < 2 or not (np.isfinite(doses).all() and (np.diff(doses) > 0).all()):
         raise InputError(f"doses: {doses.tolist()}; expected two or more rising numbers.")
-    names, items = feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
+    names, items = mapping.feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
     measure, folds = synthesis.measured_features(run, names), held_out_rows(run, patients)
     parts = []
     for fold, rows in folds:
@@ -143,12 +143,6 @@ def label_items(run, dataset, items, names, together):
 
 def _spread(samples):
     return samples.std(axis=0), *np.quantile(samples, TAILS, axis=0)
-
-
-def feature_names(run, features):
-    """Names of the features asked for, those of the config for None; InputError for an unknown one."""
-    features = [features] if isinstance(features, str) else features
-    return tuple(resolve(run.config.map.features if features is None else features, run.config.data.ndim))
 
 
 def _ends(fold, rows, items, how):

@@ -87,6 +87,58 @@ def test_unknown_names_are_told_with_their_neighbours(run):
         mapping.radiogenomic_map(run, patients=run.cohort.patients[:1])
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"genes": []}, "genes: none given"),
+        ({"genes": ["M01G001", "M01G001"]}, "'M01G001' is named twice"),
+        ({"features": []}, "features: none given"),
+        ({"features": ["mean"]}, "Unknown image feature 'mean': the nearest known feature is 'mean_hu'"),
+        ({"features": ["flatness"]}, "'flatness' needs three dimensions"),
+        ({"adjust": ["scanner"]}, "no covariate 'scanner'; it has "),
+        ({"weights": np.ones((3, 2))}, r"weights: shape \(3, 2\); expected \(200, metagenes\)"),
+        ({"weights": np.full((200, 1), np.nan)}, "weights: nan for gene 'M01G001' in metagene 1"),
+    ],
+)
+def test_what_cannot_be_mapped_is_told_before_anything_is_computed(run, asked, message, monkeypatch):
+    monkeypatch.setattr(mapping, "measure_effects", lambda *arguments: pytest.fail("computed"))
+    assert run.cohort.genes[0] == "M01G001"
+    with pytest.raises(InputError, match=message):
+        mapping.radiogenomic_map(run, **asked)
+
+
+def other_training(run, **changes):
+    """The run as if trained with another seed: other backgrounds and noises are drawn, and nothing else differs."""
+    config = run.config.copy_and_resolve_references()
+    config.update_from_flattened_dict({"seed": 1} | changes)
+    return dataclasses.replace(run, config=config)
+
+
+def test_several_trainings_are_one_map_whose_errors_include_their_seeds(run):
+    asked = {"genes": run.cohort.genes[:3], "features": ["mean_hu"], "weights": np.eye(200)[:, :2]}
+    runs = [run, other_training(run)]
+    apart = [mapping.radiogenomic_map(each, **asked) for each in runs]
+    together = mapping.radiogenomic_map(run, **asked, more_runs=runs[1:])
+    for name in ("association", "sensitivity", "metagene_effect", "region_association", "pixel_effect"):
+        mean = (apart[0][name] + apart[1][name]) / 2
+        np.testing.assert_allclose(together[name], mean, rtol=1e-4, atol=1e-5 * float(abs(mean).max()))
+    seeds = np.abs(apart[0]["association"] - apart[1]["association"]).values / 2
+    assert (together["se"].values > seeds).all() and (seeds > 0).all()
+    assert together.attrs["training_seeds"] == "0, 1" and "2 trainings" in together.attrs["standard_error"]
+
+
+def test_trainings_that_differ_in_more_than_the_seed_are_told(run):
+    for runs, message in (
+        ([run, other_training(run, **{"train.steps": 9})], "differs from .* in train.steps"),
+        ([run, run], "seed 0 is there twice"),
+        ([run, dataclasses.replace(run, cohort=dataclasses.replace(run.cohort, fingerprint="x"))], "another cohort"),
+    ):
+        with pytest.raises(InputError, match=message):
+            mapping.check_trainings(runs)
+    with pytest.raises(InputError, match="cohort: .* fingerprint elsewhere.*expected the cohort"):
+        mapping.radiogenomic_map(run, dataclasses.replace(run.cohort, fingerprint="elsewhere"))
+
+
 def test_reading_what_is_no_map(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         map_files.read_map(tmp_path)

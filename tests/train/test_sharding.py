@@ -42,3 +42,13 @@ def test_batch_must_divide_among_the_devices(monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 6)
     with pytest.raises(InputError, match="train.batch_size: 8 cannot be shared by 3 devices"):
         sharding.make_mesh(8, replicas=2)
+
+
+def test_items_come_back_one_by_one_in_their_order():
+    def weigh(shared, item):
+        return {"sum": shared["weight"] @ item, "first": item[0]}
+
+    items = np.arange(12, dtype=np.float32).reshape(4, 3)
+    results = list(sharding.spread_over_devices(weigh)({"weight": np.array([1.0, 2.0, 3.0], np.float32)}, items))
+    assert [float(result["sum"]) for result in results] == list(items @ [1.0, 2.0, 3.0])
+    assert [float(result["first"]) for result in results] == [0.0, 3.0, 6.0, 9.0]
