@@ -87,14 +87,15 @@ def exchangeable_cells(run, fold):
 
 def _make_judge(run, names):
     """A function of a `Fold` that returns what its map finds on the held-out patients; compiled once."""
-    gradient, settings = component_gradients(run, names), run.config.map
+    gradient = component_gradients(run, names, with_regions=True)  # as the map takes them
+    settings = run.config.map
     measured = features.real_features(run.cohort, names).to_numpy()
     columns = np.arange(len(run.cohort.genes))
 
     def judge(fold):
         rows = fold.held_out
         draws = synthesis.make_draws(run, fold, settings.backgrounds, settings.noises)
-        predicted = gene_effects(fold, rows, gradient(fold, rows, draws), columns)[2]
+        predicted = gene_effects(fold, rows, gradient(fold, rows, draws)[:, : len(names)], columns)[2]
         real, together = features.adjust_by_fold(run, fold, measured, rows), [np.arange(len(rows))]
         evidence = statistics.permutation_evidence(predicted, real, together, settings.permutations, run.config.seed)
         studentised = statistics.studentised_scores(predicted, real, together)

@@ -5,6 +5,8 @@
     where = pixel_map(run, ["EGFR"])
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,7 +86,8 @@ def patient_jacobian(run, patient, backgrounds=2, noises=2, memory_mb=1024.0):
     fold = run.fold_of(row)
     draws = synthesis.make_draws(run, fold, backgrounds, noises)
     chunk = plan_passes(run, fold, draws, memory_mb)
-    by_code, by_component = _factors(run, chunk)(fold.variables, draws, fold.components[row])
+    arguments = fold.variables, draws, fold.components[row]
+    by_code, by_component = _factors(run.generator, tuple(run.config.data.window_hu), chunk, *arguments)
     return jacobian.FactoredJacobian(np.asarray(by_code), fold.transform.pull_back(np.asarray(by_component)))
 
 
@@ -99,10 +102,10 @@ def component_jacobians(run, chunk):
 
     Patients are spread over the devices and pass in their order; `chunk` is that of `plan_passes`, on each device.
     """
-    factors = _factors(run, chunk)
+    window_hu = tuple(run.config.data.window_hu)
 
     def of_patient(shared, component):
-        by_cut, by_component = factors(*shared, component)
+        by_cut, by_component = _factors(run.generator, window_hu, chunk, *shared, component)
         return jnp.matmul(by_cut, by_component, precision="highest")
 
     spread = sharding.spread_over_devices(of_patient)
@@ -134,16 +137,10 @@ def image_changes(run):
     return of_fold
 
 
-def _factors(run, chunk):
-    """A compiled function `(variables, draws, component) -> ` factors of `jacobian.code_factors`."""
-    window_hu = tuple(run.config.data.window_hu)
-
-    @jax.jit
-    def factors(variables, draws, component):
-        decode, encode = _halves(run.generator, window_hu, variables, draws)
-        return jacobian.code_factors(decode, encode, component, chunk)
-
-    return factors
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _factors(generator, window_hu, chunk, variables, draws, component):
+    decode, encode = _halves(generator, window_hu, variables, draws)
+    return jacobian.code_factors(decode, encode, component, chunk)
 
 
 def _halves(generator, window_hu, variables, draws):

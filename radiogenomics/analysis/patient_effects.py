@@ -6,8 +6,10 @@ import numpy as np
 import tqdm
 
 from radiogenomics.analysis import association, jacobian, regions, synthesis
+from radiogenomics.errors import InputError
 from radiogenomics.train import sharding
 
+MEMORY_MB = 1024.0  # of gradients, on a device
 VARIED = ("associated", "metagene_effect", "metagene_associated")  # what standard errors are given for
 
 
@@ -54,20 +56,46 @@ def measure_effects(run, names, folds, columns, weights):
     return Effects(*map(np.concatenate, by_patient), *pixels)
 
 
-def component_gradients(run, names, with_regions=False):
+def component_gradients(run, names, with_regions=False, memory_mb=MEMORY_MB):
     """A function `(fold, rows, draws) -> [n, I, K]`: gradients of image quantities by component, patient by patient.
 
-    Patients are spread over the devices; the function compiles once.
+    Patients are spread over the devices. Where all draws together do not fit into `memory_mb` megabytes on a device,
+    they are taken in parts and averaged; the function compiles once.
     """
     measures = [synthesis.feature_measure(run, names)] + [regions.region_measure(run)] * with_regions
-    of_patient = jacobian.feature_sensitivity(synthesis.mean_measures(run, measures))
-    spread = sharding.spread_over_devices(lambda shared, component: of_patient(shared[0], component, shared[1]))
+    quantities, planned = synthesis.mean_measures(run, measures), []
 
     def gradients(fold, rows, draws):
-        found = spread((fold.variables, draws), fold.components[rows].astype(np.float32))
-        return np.stack(list(tqdm.tqdm(found, f"{fold.name} gradients", len(rows), disable=None)))
+        components = fold.components[rows].astype(np.float32)
+        if not planned:
+            planned.extend(_plan_parts(quantities, fold.variables, components[0], draws, memory_mb))
+        count, spread = planned
+        found = zip(*(spread((fold.variables, part), components) for part in split_draws(draws, count)), strict=True)
+        return np.stack([np.mean(parts, axis=0) for parts in tqdm.tqdm(
+            found, f"{fold.name} gradients", len(rows), disable=None
+        )])
 
     return gradients
+
+
+def _plan_parts(quantities, variables, component, draws, memory_mb):
+    """(parts that the draws are taken in, compiled function of one part)."""
+    total = len(draws.noise)
+    for count in (count for count in range(1, total + 1) if total % count == 0):
+        try:
+            first = split_draws(draws, count)[0]
+            chunk = jacobian.plan_gradients(quantities, variables, component, first, memory_mb)
+            break
+        except InputError:
+            if count == total:
+                raise
+    of_patient = jacobian.feature_sensitivity(quantities, chunk)
+    return count, sharding.spread_over_devices(lambda shared, component: of_patient(shared[0], component, shared[1]))
+
+
+def split_draws(draws, count):
+    """The draws in `count` parts of equal size."""
+    return [synthesis.Draws(*parts) for parts in zip(*(np.split(values, count) for values in draws), strict=True)]
 
 
 def gene_effects(fold, rows, by_component, columns):
@@ -90,13 +118,12 @@ def perturb_metagenes(fold, rows, weights, draws, measure):
     scores = association.metagene_scores(fold, weights)[rows]  # [patients, M]
     effects, image, mask = [], 0.0, 0.0
     for block in tqdm.tqdm(synthesis.patient_blocks(len(rows)), desc=f"{fold.name} metagenes", disable=None):
-        steps = np.array([-1.0, 1.0])[:, None] - scores[block][:, None]  # [p, 2, M]
-        components = fold.components[rows[block]][:, None, None] + steps[..., None] * direction  # [p, 2, M, K]
-        flat = components.reshape(-1, components.shape[-1])
-        changes = [
-            np.diff(values.reshape(*steps.shape, *values.shape[1:]), axis=1)[:, 0]  # [p, M, ...]
-            for values in synthesis.measure_in_groups(measure, fold, flat, draws)
-        ]
+        shape = (len(block), len(direction))
+        ends = []
+        for end in (-1.0, 1.0):  # Apart, so that both ends are rounded alike.
+            components = fold.components[rows[block]][:, None] + (end - scores[block])[..., None] * direction
+            ends.append(synthesis.measure_in_groups(measure, fold, components.reshape(-1, components.shape[-1]), draws))
+        changes = [(high - low).reshape(*shape, *low.shape[1:]) for low, high in zip(*ends, strict=True)]  # [p, M, ...]
         effects.append(np.moveaxis(changes[0], 1, 2))
         image, mask = (total + change.sum(axis=0) / (2.0 * len(rows))
                        for total, change in zip((image, mask), changes[1:], strict=True))

@@ -61,7 +61,7 @@ def test_a_pathway_moves_its_genes_by_one_sd_of_their_mean(run):
 def test_a_metagene_moves_with_what_moves_with_it(run):
     """The derivative along the conditional mean, as the map's finite change for small steps."""
     fold = run.folds[1]
-    patients = [run.cohort.patients[row] for row in fold.held_out]
+    patients = [run.cohort.patients[row] for row in fold.held_out[:3]]
     where = explore.pixel_map(run, metagenes="metagene 2", together=True, patients=patients)
     direction = explore.item_directions(fold, explore.gather_items(run, metagenes="metagene 2"), True)
     jacobians = [explore.patient_jacobian(run, name) for name in patients]

@@ -96,6 +96,8 @@ def test_feature_sensitivity_is_the_jacobian_of_the_features(run):
     component = fold.components[fold.held_out[1]]
     got = jacobian.feature_sensitivity(features)(fold.variables, component, draws)
     expected = jax.jit(jax.jacrev(features, argnums=1))(fold.variables, jnp.asarray(component), draws)
+    in_turn = jacobian.feature_sensitivity(features, chunk=2)(fold.variables, component, draws)
+    np.testing.assert_allclose(in_turn, got, rtol=1e-3, atol=1e-3)
     assert got.shape == (3, 5)
     scale = np.abs(expected).max(axis=1, keepdims=True)
     assert (scale > 0).all()
@@ -132,6 +134,22 @@ def test_passes_at_once_follow_the_memory_and_are_told(caplog):
         jacobian.plan_passes(decode, encode, start, 1e-6)
     chunks = [jacobian.plan_passes(decode, encode, start, megabytes) for megabytes in (0.03, 0.031, 0.035)]
     assert 1 <= chunks[0] < chunks[1] < chunks[2] == 12
+
+
+def test_gradients_follow_the_memory_too(caplog):
+    decode, _ = small_generator()
+
+    def features(variables, component, draws):
+        return decode(component).reshape(16, 4).sum(axis=1)
+
+    start = np.zeros(12, np.float32)
+    with caplog.at_level("INFO"):
+        assert jacobian.plan_gradients(features, None, start, None, 1024.0) == 16
+    assert "gradients: about" in caplog.text and "16 of 16 passes at once" in caplog.text
+    with pytest.raises(InputError, match="memory_mb: 1e-06, expected at least"):
+        jacobian.plan_gradients(features, None, start, None, 1e-6)
+    chunks = {jacobian.plan_gradients(features, None, start, None, kilobytes / 1024) for kilobytes in range(8, 64, 8)}
+    assert len(chunks) > 2 and max(chunks) <= 16
 
 
 def test_the_peak_counts_what_is_alive_together():

@@ -5,7 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from radiogenomics.analysis import association, features, jacobian, map_files, mapping, statistics, synthesis
+from radiogenomics.analysis import (
+    association,
+    features,
+    jacobian,
+    map_files,
+    mapping,
+    patient_effects,
+    statistics,
+    synthesis,
+)
 from radiogenomics.errors import InputError
 
 
@@ -114,14 +123,23 @@ def other_training(run, **changes):
     return dataclasses.replace(run, config=config)
 
 
-def test_several_trainings_are_one_map_whose_errors_include_their_seeds(run):
-    asked = {"genes": run.cohort.genes[:3], "features": ["mean_hu"], "weights": np.eye(200)[:, :2]}
+def test_several_trainings_are_one_map_whose_errors_include_their_seeds(run, monkeypatch):
+    """Made-up effects of the patients, two genes, one feature and three regions, one metagene."""
+    def make_effects(run, names, folds, columns, weights):
+        generator = np.random.default_rng(run.config.seed)
+        values = generator.standard_normal((24, 4, 2))
+        image = np.full((1, 16, 16), run.config.seed)
+        return patient_effects.Effects(
+            *[values] * 3, *[values[..., :1]] * 2, values[:, :1, :1], values[:, :3, 0], image, image
+        )
+
+    monkeypatch.setattr(mapping, "measure_effects", make_effects)
+    asked = {"genes": run.cohort.genes[:2], "features": ["mean_hu"], "weights": np.eye(200)[:, :1]}
     runs = [run, other_training(run)]
     apart = [mapping.radiogenomic_map(each, **asked) for each in runs]
     together = mapping.radiogenomic_map(run, **asked, more_runs=runs[1:])
     for name in ("association", "sensitivity", "metagene_effect", "region_association", "pixel_effect"):
-        mean = (apart[0][name] + apart[1][name]) / 2
-        np.testing.assert_allclose(together[name], mean, rtol=1e-4, atol=1e-5 * float(abs(mean).max()))
+        np.testing.assert_allclose(together[name], (apart[0][name] + apart[1][name]) / 2, rtol=1e-5, atol=1e-6)
     seeds = np.abs(apart[0]["association"] - apart[1]["association"]).values / 2
     assert (together["se"].values > seeds).all() and (seeds > 0).all()
     assert together.attrs["training_seeds"] == "0, 1" and "2 trainings" in together.attrs["standard_error"]

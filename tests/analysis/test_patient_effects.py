@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from radiogenomics.analysis import patient_effects, synthesis
+from radiogenomics.analysis import jacobian, patient_effects, synthesis
+from radiogenomics.errors import InputError
 
 
 def test_a_metagene_moves_the_same_background_and_noise(run):
@@ -36,3 +37,22 @@ def test_trainings_are_averaged_and_their_seeds_have_an_error():
     np.testing.assert_allclose(seeds["associated"], np.var(means, axis=0, ddof=1) / 3)
     alone, none = patient_effects.average_effects(each[:1])
     assert alone is each[0] and all((values == 0.0).all() for values in none.values())
+
+
+def test_draws_that_do_not_fit_together_are_taken_in_parts(run, monkeypatch):
+    fold = run.folds[0]
+    draws, rows = synthesis.make_draws(run, fold, 2, 1), fold.held_out[:2]
+    whole = jacobian.feature_sensitivity(synthesis.mean_features(run, ("mean_hu",)))
+    seen = []
+
+    def plan(quantities, variables, component, draws, memory_mb):
+        seen.append(len(draws.noise))
+        if len(draws.noise) > 1:
+            raise InputError("too much")
+        return 1
+
+    monkeypatch.setattr(jacobian, "plan_gradients", plan)
+    found = patient_effects.component_gradients(run, ("mean_hu",))(fold, rows, draws)
+    expected = np.stack([whole(fold.variables, fold.components[row], draws) for row in rows])
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    assert seen == [2, 1] and np.abs(expected).max() > 0

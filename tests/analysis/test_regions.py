@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from radiogenomics.analysis import association, evidence_tables, features, patient_effects, regions, synthesis
+from radiogenomics.analysis import evidence_tables, features, patient_effects, regions, synthesis
 
 INDICES = np.indices((24, 24)) - 11.5
 
@@ -78,18 +78,20 @@ def test_regions_stand_in_the_map_with_evidence_and_gate(run, mapped, workdir):
     assert len((workdir / "regions.csv").read_text().splitlines()) == 1 + 3 * (200 + 5)
 
 
-def test_regional_association_is_the_slope_of_the_regional_mean(run, mapped):
-    """`region_association` of a gene, written out for one patient by a finite difference along its direction."""
-    fold, row = run.folds[0], run.folds[0].held_out[:1]
-    draws = synthesis.make_draws(run, fold, 1, 1)
-    gradient = patient_effects.component_gradients(run, ("mean_hu",), with_regions=True)(fold, row, draws)
-    assert gradient.shape == (1, 4, 5)
-    direction = association.metagene_direction(fold, np.eye(200)[:, [2]])[:, 0]
-    slope = (gradient[0] @ direction)[1:]
-    of_patient = synthesis.mean_measures(run, [regions.region_measure(run)])
-    ends = [of_patient(fold.variables, fold.components[row[0]] + sign * 0.02 * direction, draws) for sign in (-1, 1)]
-    expected = (np.asarray(ends[1]) - np.asarray(ends[0])) / 0.04
-    np.testing.assert_allclose(slope, expected, atol=0.05 * np.abs(expected).max() + 0.05)
+def test_regional_gradients_are_slopes_of_regional_means(run):
+    fold, settings = run.folds[0], run.config.map
+    draws = synthesis.make_draws(run, fold, settings.backgrounds, settings.noises)
+    rows = fold.held_out[:1]
+    gradients = patient_effects.component_gradients(run, features.feature_list(run.config), with_regions=True)
+    slope = gradients(fold, rows, draws)[0, -3:]
+    means = jax.jit(synthesis.mean_measures(run, [regions.region_measure(run)]))
+    steps = 0.02 * np.eye(5, dtype=np.float32)[:2]
+    start = fold.components[rows[0]]
+    expected = [
+        np.subtract(*(means(fold.variables, start + sign * step, draws) for sign in (1, -1))) / 0.04 for step in steps
+    ]
+    assert slope.shape == (3, 5)
+    np.testing.assert_allclose(slope[:, :2].T, expected, atol=0.05 * np.abs(expected).max() + 0.05)
 
 
 def test_a_region_that_genes_drive_is_found():
