@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from radiogenomics import provenance
-from radiogenomics.analysis import confounders, evidence_tables, metagenes, regions
+from radiogenomics.analysis import confounders, evidence_tables, metagenes, regions, transfer
 from radiogenomics.analysis import features as feature_values
 from radiogenomics.analysis.patient_effects import average_effects, measure_effects
 from radiogenomics.data import transform as gene_transform
@@ -69,7 +69,8 @@ def radiogenomic_map(
 
     Args:
       run: a `Run`.
-      cohort: the `Cohort` that it was trained on, its own by default; another one is refused.
+      cohort: the `Cohort` to map, by default the one that it was trained on. Another one is mapped as a whole by the
+        generator trained on everybody (`transfer.carry_over`), and needs a gate of its own.
       features: feature names; those of the config by default.
       genes: symbols to report; all by default. p_max and q are over these genes.
       adjust: covariates whose effect is taken off the real features; `genes.adjust` of the config by default. The genes
@@ -84,8 +85,8 @@ def radiogenomic_map(
       An `xarray.Dataset` with the variables of design 4.4 and those of this module.
 
     Raises:
-      InputError: for an unknown patient, gene, feature or covariate, another cohort, `more_runs` that differ in more
-        than the seed, or fewer than three mapped patients in every fold.
+      InputError: for an unknown patient, gene, feature or covariate, another cohort that does not fit, `more_runs`
+        that differ in more than the seed, or fewer than three mapped patients in every fold.
     """
     return map_with_predictions(run, cohort, features, genes, adjust, patients, gate, weights, more_runs)[0]
 
@@ -97,11 +98,12 @@ def map_with_predictions(
 
     Predictions take 4 bytes per patient, feature and gene: 24 MB for 130 patients, 9 features and 5,172 genes.
     """
-    _check_cohort(run, cohort)
     runs = [run, *more_runs]
     check_trainings(runs)
     names, columns = feature_names(run, features), gene_columns(run.cohort.genes, genes)
     groups = choose_metagenes(run, weights)
+    if cohort is not None and cohort.fingerprint != run.cohort.fingerprint:
+        run, *_ = runs = [transfer.carry_over(one, cohort) for one in runs]
     folds = _mapped_rows(run, patients)
     rows = np.concatenate([mapped for _, mapped in folds])
     positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
@@ -123,14 +125,6 @@ def map_with_predictions(
     dataset = _label(runs, dataset, names, columns, rows, groups, adjust)
     symbols, supported = tuple(map(str, dataset["gene"].values)), dataset["supported"].values
     return dataset, Predictions(effects.predicted[:, :count], real[:, :count], positions, symbols, names, supported)
-
-
-def _check_cohort(run, cohort):
-    if cohort is not None and cohort.fingerprint != run.cohort.fingerprint:
-        raise InputError(
-            f"cohort: {cohort.directory} has the fingerprint {cohort.fingerprint[:12]}, the run's has "
-            f"{run.cohort.fingerprint[:12]}; expected the cohort that the run was trained on."
-        )
 
 
 def check_trainings(runs):
@@ -206,7 +200,8 @@ def cohort_metagenes(run):
 
 def _mapped_rows(run, patients):
     """[(fold, held-out rows to map)]; a fold with fewer than three of the patients can show no correlation."""
-    wanted = run.cohort.indices(patients) if patients is not None else np.arange(len(run.cohort.patients))
+    everybody = np.concatenate([fold.held_out for fold in run.folds])
+    wanted = run.cohort.indices(patients) if patients is not None else everybody
     folds = [(fold, fold.held_out[np.isin(fold.held_out, wanted)]) for fold in run.folds]
     used = [(fold, rows) for fold, rows in folds if len(rows) >= 3]
     if not used:

@@ -1,5 +1,6 @@
 """What a run's generators say about each held-out patient: the quantities that a map averages and tests."""
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ def measure_effects(run, names, folds, columns, weights):
     gradient = component_gradients(run, names, with_regions=True)
     measure = synthesis.measured_images(run, names)
     parts, counts = [], [len(rows) for _, rows in folds]
+    _tell_memory(sum(counts), len(names) + len(regions.REGIONS), len(columns))
     for fold, rows in folds:
         draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
         by_component = gradient(fold, rows, draws)
@@ -54,6 +56,13 @@ def measure_effects(run, names, folds, columns, weights):
     *by_patient, image, mask = zip(*parts, strict=True)
     pixels = (np.average(per_fold, axis=0, weights=counts) for per_fold in (image, mask))
     return Effects(*map(np.concatenate, by_patient), *pixels)
+
+
+def _tell_memory(patients, quantities, genes):
+    logging.info(
+        "map: about %.0f MB for %d patients x %d image quantities x %d genes, images one by one",
+        3 * 4 * patients * quantities * genes / jacobian.MEGABYTE, patients, quantities, genes,
+    )
 
 
 def component_gradients(run, names, with_regions=False, memory_mb=MEMORY_MB):

@@ -153,8 +153,6 @@ def test_trainings_that_differ_in_more_than_the_seed_are_told(run):
     ):
         with pytest.raises(InputError, match=message):
             mapping.check_trainings(runs)
-    with pytest.raises(InputError, match="cohort: .* fingerprint elsewhere.*expected the cohort"):
-        mapping.radiogenomic_map(run, dataclasses.replace(run.cohort, fingerprint="elsewhere"))
 
 
 def test_reading_what_is_no_map(tmp_path):
