@@ -106,12 +106,11 @@ def test_unknown_names_are_told_with_their_neighbours(run):
         ({"features": ["flatness"]}, "'flatness' needs three dimensions"),
         ({"adjust": ["scanner"]}, "no covariate 'scanner'; it has "),
         ({"weights": np.ones((3, 2))}, r"weights: shape \(3, 2\); expected \(200, metagenes\)"),
-        ({"weights": np.full((200, 1), np.nan)}, "weights: nan for gene 'M01G001' in metagene 1"),
+        ({"weights": np.full((200, 1), np.nan)}, "weights: nan for gene '.*' in metagene 1; expected finite"),
     ],
 )
 def test_what_cannot_be_mapped_is_told_before_anything_is_computed(run, asked, message, monkeypatch):
     monkeypatch.setattr(mapping, "measure_effects", lambda *arguments: pytest.fail("computed"))
-    assert run.cohort.genes[0] == "M01G001"
     with pytest.raises(InputError, match=message):
         mapping.radiogenomic_map(run, **asked)
 
