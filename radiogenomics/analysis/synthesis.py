@@ -126,4 +126,4 @@ def measure_in_groups(measure, fold, components, draws):
 
 def patient_blocks(count):
     """Positions of `count` patients in blocks of as many as there are devices: work for all in bounded memory."""
-    return np.split(np.arange(count), range(sharding.count_devices(), count, sharding.count_devices()))
+    return np.split(np.arange(count), range(jax.device_count(), count, jax.device_count()))

@@ -77,11 +77,6 @@ def compile_stack(mesh):
     return jax.jit(stack, out_shardings=over_replicas(mesh)), jax.jit(unstack, out_shardings=replicated(mesh))
 
 
-def count_devices():
-    """Devices that `spread_over_devices` fills."""
-    return jax.device_count()
-
-
 def split_over_replicas(function, mesh, shardings):
     """`function` of the replicas of one device as one of all; how a batch is split stays with the compiler.
 
@@ -112,7 +107,7 @@ def spread_over_devices(function):
     Returns:
       `run(shared, items)` with items [n, ...]: an iterator over n results, trees of host arrays, in order. One host.
     """
-    mesh, each = make_mesh(count_devices()), PartitionSpec((REPLICA, DATA))
+    mesh, each = make_mesh(jax.device_count()), PartitionSpec((REPLICA, DATA))
 
     def of_device(shared, items):
         result = function(shared, jax.tree.map(lambda leaf: leaf[0], items))
