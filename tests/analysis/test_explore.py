@@ -69,6 +69,17 @@ def test_a_metagene_moves_with_what_moves_with_it(run):
     np.testing.assert_allclose(where, np.moveaxis(expected, -1, 0), atol=1e-3 * np.abs(expected).max())
 
 
+def test_the_map_is_the_mean_of_the_patients_maps(run, mapped):
+    names, genes = ["mean_hu", "elongation"], list(run.cohort.genes[:4])
+    dataset = explore.patient_map(run, genes=genes, features=names)
+    assert dict(dataset.sizes) == {"patient": 24, "feature": 2, "gene": 4}
+    for name in ("association", "sensitivity"):
+        mean = mapped[name].sel(gene=genes, feature=names).transpose("feature", "gene")
+        np.testing.assert_allclose(dataset[name].mean("patient"), mean, atol=1e-4 * float(abs(mean).max()))
+    spread = mapped["heterogeneity"].sel(gene=genes, feature=names).transpose("feature", "gene")
+    np.testing.assert_allclose(dataset["association"].std("patient"), spread, atol=1e-3 * float(spread.max()))
+
+
 def test_an_unknown_gene_is_told_with_its_nearest_relatives(run):
     with pytest.raises(InputError, match="'M01G0' is not among the run's 200 genes; nearest symbols: M01G0"):
         explore.pixel_map(run, ["M01G0"])
