@@ -12,5 +12,6 @@ from radiogenomics.analysis.run import load_run
 
 __all__ = [
     "axes", "compare", "dose_response", "effect_modification", "enrich", "load_run", "map_with_predictions",
-    "patient_jacobian", "patient_map", "perturb", "pixel_map", "radiogenomic_map", "read_map", "region_saliency", "synthesise",
+    "patient_jacobian", "patient_map", "perturb", "pixel_map", "radiogenomic_map", "read_map", "region_saliency",
+    "synthesise",
 ]

@@ -20,8 +20,8 @@ Where in the nodule, for the regions core, rim and margin (`regions`), mean atte
 | `region_gate_r`, `region_gate_p`, `region_supported` | [region], do genes control it on held-out patients (Holm)? |
 
 Attributes: `family_wise_threshold`, the score that 5 % of permutations exceed somewhere in the table, and
-`smallest_certifiable_correlation`, which passes it with 80 % power; `training_seeds` and `standard_error`, what `se` and
-its like cover.
+`smallest_certifiable_correlation`, which passes it with 80 % power; `training_seeds` and `standard_error`, what the
+standard errors cover.
 """
 
 import difflib
