@@ -69,7 +69,7 @@ def test_the_map_is_of_the_new_patients_alone(whole, run, monkeypatch):
 def test_cohorts_that_cannot_be_mapped_are_told(whole, run):
     other = part_of(run.cohort, run.folds[0].held_out)
     with pytest.raises(InputError, match="no fold trained on everybody.*train.train_on_all=True"):
-        mapping.radiogenomic_map(run, other)
+        transfer.carry_over(run, other)
     fewer = dataclasses.replace(other, genes=other.genes[:-1], expression=other.expression[:, :-1])
     with pytest.raises(InputError, match=f"gene '{run.cohort.genes[0]}' of the run is missing \\(1 of 200\\)"):
         transfer.carry_over(whole, fewer)
