@@ -7,14 +7,13 @@ import logging
 
 import numpy as np
 import xarray
-from scipy import ndimage
 
 from radiogenomics.analysis import explore, synthesis
 from radiogenomics.analysis.perturbed_items import held_out_rows
+from radiogenomics.analysis.regions import MARGIN_MM, REGIONS, nodule_regions
 from radiogenomics.errors import InputError
 
-REGIONS = ("core", "rim", "margin", "outside")
-MARGIN_MM = 3.0  # lung around the nodule that its margin reaches into
+PARTS = (*REGIONS, "outside")
 
 
 def axes(run, count=3, patients=None, backgrounds=2, noises=2, memory_mb=1024.0):
@@ -45,11 +44,10 @@ def axes(run, count=3, patients=None, backgrounds=2, noises=2, memory_mb=1024.0)
         raise InputError(f"count: {count}, expected at least 1.")
     parts = _sum_jacobians(run, held_out_rows(run, patients), backgrounds, noises, memory_mb)
     loadings, shares, mean = _decompose(parts, count)
-    named, scores, squares = [], [], []
+    named, scores, squares, changes = [], [], [], explore.image_changes(run)
     for fold, rows, draws, pulled in ((part["fold"], part["rows"], part["draws"], part["pulled"]) for part in parts):
-        for row in rows:
-            change = explore.image_changes(run, fold, row, draws, (pulled @ loadings).astype(np.float32))
-            squares.append(np.square(change).sum(axis=tuple(range(change.ndim - 1))))
+        for row, change in zip(rows, changes(fold, rows, draws, (pulled @ loadings).T), strict=True):
+            squares.append(np.square(change).sum(axis=tuple(range(1, change.ndim))))
             scores.append(fold.genes[row] @ loadings)
             named.append(run.cohort.patients[row])
     norms = np.concatenate([part["norms"] for part in parts])
@@ -69,13 +67,6 @@ def axes(run, count=3, patients=None, backgrounds=2, noises=2, memory_mb=1024.0)
     ).assign_attrs(mean_kept=float(mean["norm"] / norms.mean()), note="raw derivative, not weighted by co-expression")
 
 
-def _component_jacobians(run, fold, rows, draws, chunk):
-    """Yields each patient's (row, Jacobian [*S, K] in HU by component)."""
-    for row in rows:
-        by_cut, by_component = explore.jacobian_factors(run, fold, row, draws, chunk)
-        yield row, by_cut @ by_component
-
-
 def _gene_pull(fold):
     """[K, G]: components by genes, so that Jacobian by component @ this = Jacobian by gene."""
     return fold.transform.pull_back(np.eye(fold.components.shape[1], dtype=np.float32))
@@ -83,13 +74,14 @@ def _gene_pull(fold):
 
 def _sum_jacobians(run, folds, backgrounds, noises, memory_mb):
     """Per fold: sums over patients of the Jacobian [*S, K] and its Gram matrix [K, K], squared norms [patients]."""
-    parts, chunk = [], None
+    parts, jacobians = [], None
     for fold, rows in folds:
         draws = synthesis.make_draws(run, fold, backgrounds, noises)
-        chunk = chunk or explore.plan_passes(run, fold, draws, memory_mb)
+        if jacobians is None:  # One plan and one compilation for all.
+            jacobians = explore.component_jacobians(run, explore.plan_passes(run, fold, draws, memory_mb))
         pulled = _gene_pull(fold)
         total, gram, norms, spread = 0.0, 0.0, [], (pulled @ pulled.T).astype(np.float64)
-        for _, jacobian in _component_jacobians(run, fold, rows, draws, chunk):
+        for jacobian in jacobians(fold, rows, draws):
             flat = jacobian.reshape(-1, jacobian.shape[-1]).astype(np.float64)
             squared = flat.T @ flat
             total, gram = total + jacobian, gram + squared
@@ -119,18 +111,6 @@ def _decompose(parts, count):
     }
 
 
-def nodule_regions(mask, spacing_mm):
-    """Partition of a patch by a binary mask [*S]: {region: [*S] bool}.
-
-    core: inside, more than half as deep as the deepest voxel; rim: the rest of the inside; margin: outside within
-    `MARGIN_MM` of it; outside: the rest.
-    """
-    depth = ndimage.distance_transform_edt(mask)
-    core = mask & (depth > 0.5 * depth.max())
-    near = ~mask & (ndimage.distance_transform_edt(~mask) * spacing_mm <= MARGIN_MM)
-    return dict(zip(REGIONS, (core, mask & ~core, near, ~mask & ~near), strict=True))
-
-
 def region_saliency(run, patients=None, backgrounds=2, noises=2, memory_mb=1024.0):
     """Where in the nodule each gene acts, over held-out patients, each by the fold that never saw them.
 
@@ -146,19 +126,20 @@ def region_saliency(run, patients=None, backgrounds=2, noises=2, memory_mb=1024.
     Raises:
       InputError: for an unknown patient, too little memory, or where no synthesised nodule has a pixel.
     """
-    energy = np.zeros((len(REGIONS), len(run.cohort.genes)))
-    pixels, chunk = np.zeros(len(REGIONS)), None
+    energy = np.zeros((len(PARTS), len(run.cohort.genes)))
+    pixels, jacobians = np.zeros(len(PARTS)), None
     for fold, rows in held_out_rows(run, patients):
         draws = synthesis.make_draws(run, fold, backgrounds, noises)
-        chunk = chunk or explore.plan_passes(run, fold, draws, memory_mb)
+        if jacobians is None:
+            jacobians = explore.component_jacobians(run, explore.plan_passes(run, fold, draws, memory_mb))
         grams = 0.0
-        for row, jacobian in _component_jacobians(run, fold, rows, draws, chunk):
+        for row, jacobian in zip(rows, jacobians(fold, rows, draws), strict=True):
             mask = synthesis.images_of(run, fold, fold.components[row], draws)[1].mean(axis=0) >= 0.5
             if not mask.any():
                 logging.warning("saliency: patient '%s' left out; empty mask", run.cohort.patients[row])
                 continue
             regions = nodule_regions(mask, run.cohort.spacing_mm)
-            inside = [jacobian[regions[name]].astype(np.float64) for name in REGIONS]
+            inside = [jacobian[regions[name]].astype(np.float64) for name in PARTS]
             grams = grams + np.stack([part.T @ part for part in inside])
             pixels += [len(part) for part in inside]
         pulled = _gene_pull(fold)
@@ -170,6 +151,6 @@ def region_saliency(run, patients=None, backgrounds=2, noises=2, memory_mb=1024.
     return xarray.Dataset(
         {"saliency": (("region", "gene"), rms, {"units": "HU per gene SD, RMS over the region's pixels"}),
          "share": (("region", "gene"), energy / np.where(total > 0, total, np.nan))},
-        coords={"region": list(REGIONS), "gene": list(run.cohort.genes)},
+        coords={"region": list(PARTS), "gene": list(run.cohort.genes)},
         attrs={"margin_mm": MARGIN_MM, "note": "raw derivative, not weighted by co-expression"},
     ).astype(np.float32)

@@ -42,17 +42,23 @@ def mean_of_known(values):
     return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
 
 
-def adjust_features(run, values):
-    """Real features [patients, F] less what the covariates explain, each patient by the fold that never saw it."""
+def adjust_features(run, values, adjust=None):
+    """Real features [patients, F] less what the covariates explain, each patient by the fold that never saw it.
+
+    `adjust` names the covariates, those of the run by default; InputError for an unknown one, or too many of them.
+    """
     adjusted = np.full_like(values, np.nan, dtype=np.float64)
     for fold in run.folds:
-        adjusted[fold.held_out] = adjust_by_fold(run, fold, values, fold.held_out)
+        adjusted[fold.held_out] = adjust_by_fold(run, fold, values, fold.held_out, adjust)
     return adjusted
 
 
-def adjust_by_fold(run, fold, values, rows):
+def adjust_by_fold(run, fold, values, rows, adjust=None):
     """Features of the patients in `rows` less what the covariates explain among the fold's training patients."""
-    return adjust_rows(fold.transform.covariates.design(run.cohort.covariates), values, fold.training, rows)
+    table, model = run.cohort.covariates, fold.transform.covariates
+    if adjust is not None:
+        model = covariates.fit_covariates(table.iloc[fold.training], adjust)
+    return adjust_rows(model.design(table), values, fold.training, rows)
 
 
 def adjust_rows(design, values, training, rows):

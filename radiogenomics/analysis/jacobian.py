@@ -105,19 +105,34 @@ def plan_passes(decode, encode, component, memory_mb):
     start = jax.eval_shape(to_cut, component)
     image, push = jax.eval_shape(lambda values: jax.linearize(through, values), start)
     program = jax.make_jaxpr(lambda push, tangent: push(tangent))(push, start)
-    kept = 2 * start.size * _bytes(image) + sum(_bytes(leaf) for leaf in jax.tree.leaves(push))
-    each = peak_bytes(program.jaxpr)
+    kept = 2 * start.size * _bytes(image) + _held(push)
+    return _fit_passes("jacobian", kept, peak_bytes(program.jaxpr), start.size, memory_mb)
+
+
+def plan_gradients(features, variables, component, draws, memory_mb):
+    """Reverse-mode passes at once in `feature_sensitivity` that keep within `memory_mb`; as `plan_passes`."""
+    values, pull = jax.eval_shape(lambda u: jax.vjp(lambda each: features(variables, each, draws), u), component)
+    program = jax.make_jaxpr(lambda pull, row: pull(row))(pull, values)
+    return _fit_passes("gradients", _held(pull), peak_bytes(program.jaxpr), values.size, memory_mb)
+
+
+def _fit_passes(what, kept, each, count, memory_mb):
+    """How many of `count` passes of `each` bytes fit beside the `kept` bytes; tells, or raises InputError for none."""
     fitting = int((memory_mb * MEGABYTE - kept) // each)
     if fitting < 1:
         raise InputError(
             f"memory_mb: {memory_mb:g}, expected at least {(kept + each) / MEGABYTE:.0f} for one pass at a time."
         )
-    chunk = min(fitting, start.size)
+    chunk = min(fitting, count)
     logging.info(
-        "jacobian: about %.0f MB (%.0f kept, %d of %d passes at once, %.1f each; bound %.0f)",
-        (kept + chunk * each) / MEGABYTE, kept / MEGABYTE, chunk, start.size, each / MEGABYTE, memory_mb,
+        "%s: about %.0f MB (%.0f kept, %d of %d passes at once, %.1f each; bound %.0f)",
+        what, (kept + chunk * each) / MEGABYTE, kept / MEGABYTE, chunk, count, each / MEGABYTE, memory_mb,
     )
     return chunk
+
+
+def _held(tree):
+    return sum(_bytes(leaf) for leaf in jax.tree.leaves(tree))
 
 
 def peak_bytes(jaxpr):
@@ -139,15 +154,18 @@ def _bytes(array):
     return int(np.prod(array.shape)) * array.dtype.itemsize
 
 
-def feature_sensitivity(features):
+def feature_sensitivity(features, chunk=None):
     """A compiled function `(variables, component [K], draws) -> [F, K]`: d features / d components of one patient.
 
-    Few features, so one reverse-mode pass each; `features` is `(variables, component, draws) -> [F]`.
+    Few features, so one reverse-mode pass each, `chunk` of them at once (all by default); `features` is
+    `(variables, component, draws) -> [F]`.
     """
 
     @jax.jit
     def of_patient(variables, component, draws):
         values, pull = jax.vjp(lambda u: features(variables, u, draws), component)
-        return jax.vmap(pull)(jnp.eye(len(values)))[0]
+        if chunk is None or chunk >= len(values):
+            return jax.vmap(pull)(jnp.eye(len(values)))[0]
+        return jax.lax.map(lambda row: pull(row)[0], jnp.eye(len(values)), batch_size=chunk)
 
     return of_patient

@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import pandas as pd
 import xarray
 
 from radiogenomics import outputs
@@ -17,17 +18,18 @@ from radiogenomics.errors import InputError
 DOSE_NOISES = 2  # a background; patients average the curves, so that the map's many noises would only take time
 
 
-def map_run(run, sets_path=None):
+def map_run(run, sets_path=None, more_runs=()):
     """Computes the map of a run and writes it into its folder; evaluates the run first where that was not done.
 
     Beside it, `dose_response.nc` holds the dose-response of every feature's strongest metagene, `gallery.nc` nodules
     that show what genes, noise and the strongest metagene do, and with a GMT file `enrichment.csv` the gene sets;
-    without one there is none, so that no older map's is left.
+    without one there is none, so that no older map's is left. `more_runs` as for `radiogenomic_map`; gate, doses and
+    gallery are those of `run`.
     """
     sets = _read_sets(run, sets_path) if sets_path else None
     path = run.workdir / "evaluation.json"
     evaluated = outputs.read_json(path) if path.exists() else evaluation.evaluate(run)
-    dataset, predictions = map_with_predictions(run, gate=evaluated["gate"])
+    dataset, predictions = map_with_predictions(run, gate=evaluated["gate"], more_runs=more_runs)
     curves = dose_response(
         run, metagenes=list(dict.fromkeys(strongest_metagenes(dataset).values())), weights=mapped_metagenes(dataset),
         noises=min(DOSE_NOISES, run.config.map.noises),
@@ -92,12 +94,18 @@ def write_dataset(path, dataset):
 
 
 def write_map(directory, dataset, fdr):
-    """Writes `map.nc`, `genes.csv`, `metagenes.csv` and `hits.csv` into a folder, each atomically."""
+    """Writes `map.nc`, `genes.csv`, `metagenes.csv` and `hits.csv` into a folder, each atomically.
+
+    A map with regions has `regions.csv` as well.
+    """
     write_dataset(directory / "map.nc", dataset)
     genes = long_table(dataset, ("gene", "feature"))
     _write_csv(directory / "genes.csv", genes)
     _write_csv(directory / "metagenes.csv", long_table(dataset, ("metagene", "feature")))
     _write_csv(directory / "hits.csv", find_hits(genes, fdr))
+    (directory / "regions.csv").unlink(missing_ok=True)
+    if "region" in dataset.dims:
+        _write_csv(directory / "regions.csv", region_table(dataset))
 
 
 def read_map(directory):
@@ -134,6 +142,18 @@ def long_table(dataset, dims):
     per_feature = [name for name in ("gate_r", "gate_p", "supported") if name in dataset]
     frame = dataset[[*names, *per_feature]].to_dataframe(dim_order=list(dims)).reset_index()
     return frame.drop(columns="ibsi")
+
+
+def region_table(dataset):
+    """A DataFrame with one row per gene or metagene (`kind`) and region: association in HU, se, score, p, q, p_max."""
+    frames = []
+    for kind, prefix in (("gene", "region_"), ("metagene", "metagene_region_")):
+        names = {f"{prefix}{name}": name for name in ("association", "se", "score", "p", "q", "p_max")}
+        part = dataset[[*names, "region_gate_r", "region_supported"]].drop_vars("region_definition")
+        frame = part.to_dataframe(dim_order=[kind, "region"]).reset_index().rename(columns=names | {kind: "item"})
+        frame.insert(0, "kind", kind)
+        frames.append(frame.rename(columns={"region_gate_r": "gate_r", "region_supported": "supported"}))
+    return pd.concat(frames, ignore_index=True)
 
 
 def find_hits(genes, fdr):

@@ -11,8 +11,17 @@ Beside the variables of design 4.4, all [gene, feature]:
 | `score_unadjusted`, `p_unadjusted` | evidence with the real features as measured; the genes stay residualised |
 | `score_range_low`, `score_range_high` | smallest and largest score when one site or sequencing batch is left out |
 
+Where in the nodule, for the regions core, rim and margin (`regions`), mean attenuation in HU:
+
+| variable | meaning |
+|---|---|
+| `region_association`, `_se`, `_score`, `_p`, `_q`, `_p_max` | [gene, region], as for features |
+| `metagene_region_association`, `_se`, ... | [metagene, region], the same of metagenes |
+| `region_gate_r`, `region_gate_p`, `region_supported` | [region], do genes control it on held-out patients (Holm)? |
+
 Attributes: `family_wise_threshold`, the score that 5 % of permutations exceed somewhere in the table, and
-`smallest_certifiable_correlation`, which passes it with 80 % power.
+`smallest_certifiable_correlation`, which passes it with 80 % power; `training_seeds` and `standard_error`, what the
+standard errors cover.
 """
 
 import difflib
@@ -20,23 +29,24 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
-import xarray
 
 from radiogenomics import provenance
-from radiogenomics.analysis import (
-    association,
-    confounders,
-    detection,
-    features,
-    jacobian,
-    metagenes,
-    statistics,
-    synthesis,
-)
+from radiogenomics.analysis import confounders, evidence_tables, metagenes, regions, transfer
+from radiogenomics.analysis import features as feature_values
+from radiogenomics.analysis.patient_effects import average_effects, measure_effects
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature, resolve
+from radiogenomics.train import rundir
+
+UNITS = {
+    "sensitivity": "feature unit per gene SD", "association": "feature unit per gene SD",
+    "metagene_effect": "feature unit, from -1 to +1 SD", "pixel_effect": "HU per SD",
+    "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' features",
+    "metagene_stability": "mean best-match Jaccard index over bootstraps of patients",
+    "region_association": "HU per gene SD", "metagene_region_association": "HU per metagene SD",
+    "region_p": "within-fold permutation of patients' regional means",
+}
 
 
 class Predictions(NamedTuple):
@@ -50,63 +60,111 @@ class Predictions(NamedTuple):
     supported: np.ndarray  # [F] the gate's verdict
 
 
-def radiogenomic_map(run, gate=None, patients=None, genes=None, feature_list=None, weights=None):
+def radiogenomic_map(
+    run, cohort=None, features=None, genes=None, adjust=None, patients=None, gate=None, weights=None, more_runs=()
+):
     """Computes the map on held-out patients.
+
+        radiogenomic_map(run, features=["mean_hu", "elongation"], genes=["EGFR", "KRAS"], adjust=["site"])
 
     Args:
       run: a `Run`.
-      gate: the "gate" table of its evaluation.json; without it nothing is stamped as supported.
-      patients: ids to map; all by default. Evidence (score, p, q) is over these patients.
+      cohort: the `Cohort` to map, by default the one that it was trained on. Another one is mapped as a whole by the
+        generator trained on everybody (`transfer.carry_over`), and needs a gate of its own.
+      features: feature names; those of the config by default.
       genes: symbols to report; all by default. p_max and q are over these genes.
-      feature_list: feature names; those of the config by default.
+      adjust: covariates whose effect is taken off the real features; `genes.adjust` of the config by default. The genes
+        stay free of what training adjusted them for.
+      patients: ids to map; all by default. Evidence (score, p, q) is over these patients.
+      gate: the "gate" table of the run's evaluation.json; without it nothing is stamped as supported.
       weights: metagene weights [G, M] over all genes; those of `map.metagene_method` by default.
+      more_runs: further trainings of the same configuration and cohort with other seeds. The map is then the mean over
+        trainings, and standard errors include what the seed of a training changes.
 
     Returns:
-      An `xarray.Dataset` with the variables of design 4.4.
+      An `xarray.Dataset` with the variables of design 4.4 and those of this module.
 
     Raises:
-      InputError: for an unknown patient, gene or feature, or fewer than three mapped patients in every fold.
+      InputError: for an unknown patient, gene, feature or covariate, another cohort that does not fit, `more_runs`
+        that differ in more than the seed, or fewer than three mapped patients in every fold.
     """
-    return map_with_predictions(run, gate, patients, genes, feature_list, weights)[0]
+    return map_with_predictions(run, cohort, features, genes, adjust, patients, gate, weights, more_runs)[0]
 
 
-def map_with_predictions(run, gate=None, patients=None, genes=None, feature_list=None, weights=None):
+def map_with_predictions(
+    run, cohort=None, features=None, genes=None, adjust=None, patients=None, gate=None, weights=None, more_runs=()
+):
     """The map and the `Predictions` behind its scores; arguments and errors as `radiogenomic_map`.
 
     Predictions take 4 bytes per patient, feature and gene: 24 MB for 130 patients, 9 features and 5,172 genes.
     """
-    names = tuple(resolve(feature_list or run.config.map.features, run.config.data.ndim))
-    columns = gene_columns(run.cohort.genes, genes)
+    runs = [run, *more_runs]
+    check_trainings(runs)
+    names, columns = feature_names(run, features), gene_columns(run.cohort.genes, genes)
+    groups = choose_metagenes(run, weights)
+    if cohort is not None and cohort.fingerprint != run.cohort.fingerprint:
+        run, *_ = runs = [transfer.carry_over(one, cohort) for one in runs]
     folds = _mapped_rows(run, patients)
     rows = np.concatenate([mapped for _, mapped in folds])
     positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
-    groups = choose_metagenes(run, weights)
-    measured = features.real_features(run.cohort, names).to_numpy()
-    real = features.adjust_features(run, measured)[rows]
-    # Made once for all folds, so that they compile once.
-    gradient = jacobian.feature_sensitivity(synthesis.mean_features(run, names))
-    measure = synthesis.measured_images(run, names)
-    parts = [_map_fold(run, fold, mapped, groups.weights, columns, gradient, measure) for fold, mapped in folds]
-    by_gene, (by_metagene,), (effects,) = (_stack(parts, key) for key in ("gene", "metagene", "effect"))
-    dataset = _gene_table(run, by_gene, real, positions)
-    dataset.update(confounders.confounder_table(run, by_gene[2], measured[rows], real, rows, positions))
-    dataset.update(_metagene_table(run, by_metagene, effects, real, positions))
-    dataset["metagene_loading"] = (("gene", "metagene"), groups.weights[columns])
-    dataset["metagene_stability"] = ("metagene", groups.stability.astype(np.float32))
-    dataset["pixel_effect"], dataset["pixel_mask_effect"] = _pixel_maps(parts)
-    dataset["feature_value"] = (("patient", "feature"), real.astype(np.float32))
+    measured = feature_values.real_features(run.cohort, names).to_numpy()
+    measured = np.concatenate([measured, regions.real_region_means(run)], axis=1)
+    real = feature_values.adjust_features(run, measured, adjust)[rows]
+    effects, seeds = average_effects(
+        [measure_effects(one, names, _mapped_rows(one, patients), columns, groups.weights) for one in runs]
+    )
+    count = len(names)
+    dataset = evidence_tables.gene_table(run, effects, seeds, real[:, :count], positions)
+    dataset.update(confounders.confounder_table(
+        run, effects.predicted[:, :count], measured[rows, :count], real[:, :count], rows, positions
+    ))
+    dataset.update(evidence_tables.metagene_table(run, effects, seeds, real[:, :count], positions))
+    dataset.update(evidence_tables.region_table(run, effects, seeds, real[:, count:], positions))
+    _describe(run, dataset, effects, groups, columns, real[:, :count])
     _stamp(dataset, names, gate)
-    dataset = _label(run, dataset, names, columns, rows, groups)
+    dataset = _label(runs, dataset, names, columns, rows, groups, adjust)
     symbols, supported = tuple(map(str, dataset["gene"].values)), dataset["supported"].values
-    return dataset, Predictions(by_gene[2], real, positions, symbols, names, supported)
+    return dataset, Predictions(effects.predicted[:, :count], real[:, :count], positions, symbols, names, supported)
+
+
+def check_trainings(runs):
+    """InputError unless the runs are trainings of one configuration on one cohort that differ in their seeds alone."""
+    first, seeds = runs[0], []
+    for other in runs:
+        seeds.append(other.config.seed)
+        if other.cohort.fingerprint != first.cohort.fingerprint:
+            raise InputError(f"{other.workdir}: was trained on another cohort than {first.workdir}; expected the same.")
+        key = rundir.first_difference(*map(rundir.run_settings, (first.config, other.config)), ignored=("seed",))
+        if key:
+            raise InputError(f"{other.workdir}: differs from {first.workdir} in {key}; expected another seed alone.")
+    repeated = [seed for place, seed in enumerate(seeds) if seed in seeds[:place]]
+    if repeated:
+        raise InputError(f"runs: seed {repeated[0]} is there twice; expected trainings with different seeds.")
+
+
+def feature_names(run, features):
+    """Names of the features asked for, those of the config for None; InputError for an unknown one, or none."""
+    features = [features] if isinstance(features, str) else features
+    names = tuple(resolve(run.config.map.features if features is None else features, run.config.data.ndim))
+    if not names:
+        raise InputError("features: none given; expected at least one name.")
+    return names
 
 
 def gene_columns(known, genes):
-    """Column numbers of gene symbols (all for None); InputError names an unknown one and its nearest relatives."""
+    """Column numbers of gene symbols (all for None).
+
+    InputError where there is none, one is named twice, or one is unknown, which is told with its nearest relatives.
+    """
     if genes is None:
         return np.arange(len(known))
+    genes = [genes] if isinstance(genes, str) else list(genes)
+    if not genes:
+        raise InputError("genes: none given; expected at least one symbol.")
     position = {gene: column for column, gene in enumerate(known)}
-    for gene in genes:
+    for place, gene in enumerate(genes):
+        if gene in genes[:place]:
+            raise InputError(f"genes: '{gene}' is named twice; expected each symbol once.")
         if gene not in position:
             near = ", ".join(difflib.get_close_matches(gene, known, 3)) or "none"
             raise InputError(f"genes: '{gene}' is not among the run's {len(known)} genes; nearest symbols: {near}.")
@@ -122,6 +180,12 @@ def choose_metagenes(run, weights=None):
     values, count = np.asarray(weights.weights if named else weights), len(run.cohort.genes)
     if values.ndim != 2 or len(values) != count:
         raise InputError(f"weights: shape {values.shape}; expected ({count}, metagenes).")
+    if not np.isfinite(values).all():
+        gene, metagene = np.argwhere(~np.isfinite(values))[0]
+        raise InputError(
+            f"weights: {values[gene, metagene]} for gene '{run.cohort.genes[gene]}' in metagene {metagene + 1}; "
+            "expected finite numbers."
+        )
     return weights if named else metagenes.name_metagenes(values)
 
 
@@ -136,7 +200,8 @@ def cohort_metagenes(run):
 
 def _mapped_rows(run, patients):
     """[(fold, held-out rows to map)]; a fold with fewer than three of the patients can show no correlation."""
-    wanted = run.cohort.indices(patients) if patients is not None else np.arange(len(run.cohort.patients))
+    everybody = np.concatenate([fold.held_out for fold in run.folds])
+    wanted = run.cohort.indices(patients) if patients is not None else everybody
     folds = [(fold, fold.held_out[np.isin(fold.held_out, wanted)]) for fold in run.folds]
     used = [(fold, rows) for fold, rows in folds if len(rows) >= 3]
     if not used:
@@ -147,106 +212,14 @@ def _mapped_rows(run, patients):
     return used
 
 
-def _map_fold(run, fold, rows, weights, columns, gradient, measure):
-    """Per-patient quantities of one fold's held-out patients: arrays [patients, F, ...] keyed by what they hold."""
-    draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
-    # One compiled call a patient: on a CPU a compiled loop over patients is several times slower.
-    by_component = np.stack([gradient(fold.variables, fold.components[row], draws) for row in rows])
-    associated = association.gene_association(by_component, fold)[..., columns]
-    along = association.direction_association(by_component, fold, weights)
-    effects, image, mask = perturb_metagenes(fold, rows, weights, draws, measure)
-    return {
-        "gene": (
-            association.gene_sensitivity(by_component, fold)[..., columns],
-            associated,
-            associated * fold.genes[rows][:, None, columns],
-        ),
-        "metagene": (along * association.metagene_scores(fold, weights)[rows][:, None],),
-        "effect": (effects,),
-        "pixel": (image, mask, len(rows)),
-    }
-
-
-def perturb_metagenes(fold, rows, weights, draws, measure):
-    """Moves each metagene from -1 to +1 SD with what moves with it; same backgrounds, same noises (design 5.4).
-
-    `measure` is `synthesis.measured_images`.
-
-    Returns:
-      Effects [patients, F, M] in feature units over the two SDs, and the mean change per SD of the image [M, *S] in HU
-      and of the mask [M, *S].
-    """
-    direction = association.metagene_direction(fold, weights)  # [K, M]
-    scores = association.metagene_scores(fold, weights)[rows]  # [patients, M]
-    effects, image, mask = [], 0.0, 0.0
-    for row, start in zip(tqdm.tqdm(rows, desc=f"{fold.name} metagenes", disable=None), scores, strict=True):
-        low, high = (
-            synthesis.measure_in_groups(measure, fold, fold.components[row] + ((end - start) * direction).T, draws)
-            for end in (-1.0, 1.0)
-        )
-        effects.append((high[0] - low[0]).T)
-        image = image + (high[1] - low[1]) / (2.0 * len(rows))
-        mask = mask + (high[2] - low[2]) / (2.0 * len(rows))
-    return np.stack(effects), image, mask
-
-
-def _stack(parts, key):
-    return [np.concatenate(arrays) for arrays in zip(*(part[key] for part in parts), strict=True)]
-
-
-def _gene_table(run, by_gene, real, positions):
-    """Gene x feature variables from per-patient arrays [patients, F, G]."""
-    settings, seed = run.config.map, run.config.seed
-    sensitivity, associated, predicted = by_gene
-    evidence = statistics.permutation_evidence(predicted, real, positions, settings.permutations, seed)
-    error = _bootstrap_error(associated, positions, settings.bootstraps, seed)
-    table = {
-        "sensitivity": sensitivity.mean(axis=0).T,
-        "association": associated.mean(axis=0).T,
-        "strength": np.sqrt(np.square(associated).mean(axis=0)).T,
-        "heterogeneity": associated.std(axis=0).T,
-        "se": error.T,
-        "score": evidence.score,
-        "p": evidence.p,
-        "q": statistics.benjamini_hochberg(evidence.p),
-        "p_max": evidence.p_max,
-    }
-    limit = detection.describe_limit(evidence.largest, [len(rows) for rows in positions])
-    return _dataset(table, ("gene", "feature")).assign_attrs(limit)
-
-
-def _metagene_table(run, predicted, effects, real, positions):
-    """Metagene x feature variables; `metagene_p` tests the derivative times the patient's metagene as for genes."""
-    settings, seed = run.config.map, run.config.seed
-    evidence = statistics.permutation_evidence(predicted, real, positions, settings.permutations, seed)
-    table = {
-        "metagene_effect": effects.mean(axis=0).T,
-        "metagene_effect_se": _bootstrap_error(effects, positions, settings.bootstraps, seed).T,
-        "metagene_effect_score": evidence.score,
-        "metagene_effect_p": evidence.p,
-        "metagene_effect_q": statistics.benjamini_hochberg(evidence.p),
-        "metagene_effect_p_max": evidence.p_max,
-    }
-    return _dataset(table, ("metagene", "feature"))
-
-
-def _dataset(table, dims):
-    return xarray.Dataset({name: (dims, values.astype(np.float32)) for name, values in table.items()})
-
-
-def _bootstrap_error(values, positions, bootstraps, seed):
-    """Patient-bootstrap standard error [F, ...] of the mean of values [patients, F, ...]."""
-    weights = statistics.bootstrap_weights(positions, bootstraps, seed)
-    return np.stack([(weights @ values[:, feature]).std(axis=0) for feature in range(values.shape[1])])
-
-
-def _pixel_maps(parts):
-    count = np.array([part["pixel"][2] for part in parts])
-    axes = ("metagene", *("zyx"[-(parts[0]["pixel"][0].ndim - 1):]))
-    return [
-        (axes, np.average([part["pixel"][index] for part in parts], axis=0, weights=count).astype(np.float32))
-        for index in (0, 1)
-    ]
+def _describe(run, dataset, effects, groups, columns, real):
+    """Adds metagenes, pixel maps and the real features."""
+    axes = ("metagene", *"zyx"[-run.config.data.ndim :])
+    dataset["metagene_loading"] = (("gene", "metagene"), groups.weights[columns])
+    dataset["metagene_stability"] = ("metagene", groups.stability.astype(np.float32))
+    dataset["pixel_effect"] = (axes, effects.image.astype(np.float32))
+    dataset["pixel_mask_effect"] = (axes, effects.mask.astype(np.float32))
+    dataset["feature_value"] = (("patient", "feature"), real.astype(np.float32))
 
 
 def _stamp(dataset, names, gate):
@@ -257,8 +230,9 @@ def _stamp(dataset, names, gate):
     dataset["supported"] = ("feature", np.array([bool(row.get("supported", False)) for row in rows]))
 
 
-def _label(run, dataset, names, columns, rows, groups):
+def _label(runs, dataset, names, columns, rows, groups, adjust):
     """Coordinates, units and provenance."""
+    run = runs[0]
     dataset = dataset.assign_coords(
         gene=[run.cohort.genes[column] for column in columns],
         feature=list(names),
@@ -267,18 +241,16 @@ def _label(run, dataset, names, columns, rows, groups):
         unit=("feature", [describe_feature(name).unit for name in names]),
         ibsi=("feature", [describe_feature(name).ibsi for name in names]),
     )
-    units = {
-        "sensitivity": "feature unit per gene SD", "association": "feature unit per gene SD",
-        "metagene_effect": "feature unit, from -1 to +1 SD", "pixel_effect": "HU per SD",
-        "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' features",
-        "metagene_stability": "mean best-match Jaccard index over bootstraps of patients",
-    }
-    for name, unit in units.items():
+    for name, unit in UNITS.items():
         dataset[name].attrs["units"] = unit
+    adjusted = run.config.genes.adjust if adjust is None else adjust
     dataset.attrs |= {
         "title": "radiogenomic map",
         "route": "generator",
-        "adjusted_for": ", ".join(run.config.genes.adjust),
+        "adjusted_for": ", ".join(adjusted),
+        "training_seeds": ", ".join(str(one.config.seed) for one in runs),
+        "standard_error": "patients resampled within folds"
+        + (f", and {len(runs)} trainings with different seeds" if len(runs) > 1 else "; one training seed"),
     } | provenance.attributes(run.config, run.cohort.fingerprint)
     logging.info("map: %d genes x %d features on %d held-out patients", len(columns), len(names), len(rows))
     return dataset

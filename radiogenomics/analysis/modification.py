@@ -12,7 +12,7 @@ import xarray
 
 from radiogenomics.analysis import association, mapping, statistics, synthesis
 from radiogenomics.analysis import features as feature_values
-from radiogenomics.analysis.perturbation import bootstrap_mean, feature_names, measure_features
+from radiogenomics.analysis.perturbation import bootstrap_mean
 from radiogenomics.analysis.perturbed_items import held_out_rows
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature
@@ -47,13 +47,13 @@ def effect_modification(run, weights=None, features=None, noises=2):
     Raises:
       InputError: for an unknown feature, or weights of another shape.
     """
-    names = feature_names(run, features)
+    names = mapping.feature_names(run, features)
     groups = mapping.choose_metagenes(run, weights)
     weights = groups.weights
     if len(groups.names) < 2:
         raise InputError(f"weights: {len(groups.names)} metagene; expected two or more, because pairs are asked for.")
     pairs = list(itertools.combinations(range(weights.shape[1]), 2))
-    measure, folds = measure_features(run, names), held_out_rows(run)
+    measure, folds = synthesis.measured_features(run, names), held_out_rows(run)
     effects, products, usable = zip(
         *(_fold_pairs(run, fold, rows, weights, pairs, noises, measure) for fold, rows in folds), strict=True
     )
@@ -72,14 +72,16 @@ def _fold_pairs(run, fold, rows, weights, pairs, noises, measure):
     joint, usable = _joint_directions(scores[fold.training], direction, pairs)  # [P, 2, K]
     first, second = np.transpose(pairs)
     effects = []
-    for row in tqdm.tqdm(rows, desc=f"{fold.name} pairs", disable=None):
-        own = np.stack([scores[row, first], scores[row, second]], axis=-1)  # [P, 2]
-        components = fold.components[row] + np.einsum("pce,pek->pck", CORNERS - own[:, None], joint)
+    for block in tqdm.tqdm(synthesis.patient_blocks(len(rows)), desc=f"{fold.name} pairs", disable=None):
+        held = rows[block]
+        own = np.stack([scores[held][:, first], scores[held][:, second]], axis=-1)  # [p, P, 2]
+        steps = CORNERS - own[:, :, None]  # [p, P, 4, 2]
+        components = fold.components[held][:, None, None] + np.einsum("npce,pek->npck", steps, joint)
         flat = components.reshape(-1, components.shape[-1])
-        values = synthesis.measure_in_groups(measure, fold, flat, draws)[0].reshape(len(pairs), len(CORNERS), -1)
-        effects.append(np.tensordot(SIGNS, values, axes=(0, 1)))
+        values = synthesis.measure_in_groups(measure, fold, flat, draws)[0].reshape(*steps.shape[:3], -1)
+        effects.append(np.tensordot(values, SIGNS, axes=(2, 0)))  # [p, P, F]
     products = [product_term(scores[rows, one], scores[rows, other]) for one, other in pairs]
-    return np.stack(effects), np.stack(products, axis=1), usable
+    return np.concatenate(effects), np.stack(products, axis=1), usable
 
 
 def _joint_directions(scores, direction, pairs):

@@ -12,10 +12,10 @@ import tqdm
 import xarray
 
 from radiogenomics import provenance
-from radiogenomics.analysis import association, statistics, synthesis
+from radiogenomics.analysis import association, mapping, statistics, synthesis
 from radiogenomics.analysis.perturbed_items import gather_items, held_out_rows, item_directions
 from radiogenomics.errors import InputError
-from radiogenomics.radiomics import describe_feature, resolve
+from radiogenomics.radiomics import describe_feature
 
 TAILS = (0.025, 0.975)  # of the training patients: the range that the data support, and the interval of means
 FEWEST = 3  # patients that a bootstrap needs
@@ -48,8 +48,8 @@ def perturb(
     """
     if how not in ENDS:
         raise InputError(f"how: '{how}'; expected {', '.join(repr(name) for name in ENDS)}.")
-    names, items = feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
-    measure, parts, shifts = measure_features(run, names), [], []
+    names, items = mapping.feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
+    measure, parts, shifts = synthesis.measured_features(run, names), [], []
     folds = held_out_rows(run, patients)
     for fold, rows in folds:
         ends = _ends(fold, rows, items, how)  # [n, I, 2]
@@ -90,8 +90,8 @@ def dose_response(
     doses = np.asarray(doses, float)
     if doses.ndim != 1 or len(doses) < 2 or not (np.isfinite(doses).all() and (np.diff(doses) > 0).all()):
         raise InputError(f"doses: {doses.tolist()}; expected two or more rising numbers.")
-    names, items = feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
-    measure, folds = measure_features(run, names), held_out_rows(run, patients)
+    names, items = mapping.feature_names(run, features), gather_items(run, genes, sets, metagenes, weights)
+    measure, folds = synthesis.measured_features(run, names), held_out_rows(run, patients)
     parts = []
     for fold, rows in folds:
         ends = np.broadcast_to(doses, (len(rows), len(items.names), len(doses)))
@@ -146,18 +146,6 @@ def _spread(samples):
     return samples.std(axis=0), *np.quantile(samples, TAILS, axis=0)
 
 
-def feature_names(run, features):
-    """Names of the features asked for, those of the config for None; InputError for an unknown one."""
-    features = [features] if isinstance(features, str) else features
-    return tuple(resolve(run.config.map.features if features is None else features, run.config.data.ndim))
-
-
-def measure_features(run, names):
-    """`synthesis.measured_images` without the images, which would pile up over many items."""
-    measure = synthesis.measured_images(run, names)
-    return lambda *arguments: measure(*arguments)[:1]
-
-
 def _ends(fold, rows, items, how):
     """Scores [n, I, 2] of both ends of the change."""
     scores = association.metagene_scores(fold, items.weights)
@@ -175,8 +163,8 @@ def _move(run, fold, rows, items, ends, together, measure, noises=None):
     direction = item_directions(fold, items, together).T  # [I, K]
     shift = ends - association.metagene_scores(fold, items.weights)[rows][..., None]
     moved = []
-    for row, steps in zip(tqdm.tqdm(rows, desc=f"{fold.name} perturbation", disable=None), shift, strict=True):
-        components = fold.components[row] + steps[..., None] * direction[:, None]  # [I, E, K]
-        flat = components.reshape(-1, components.shape[-1])
+    for block in tqdm.tqdm(synthesis.patient_blocks(len(rows)), desc=f"{fold.name} perturbation", disable=None):
+        start, steps = fold.components[rows[block]][:, None, None], shift[block]  # [p, 1, 1, K], [p, I, E]
+        flat = (start + steps[..., None] * direction[:, None]).reshape(-1, start.shape[-1])
         moved.append(synthesis.measure_in_groups(measure, fold, flat, draws)[0].reshape(*steps.shape, -1))
-    return np.stack(moved)
+    return np.concatenate(moved)

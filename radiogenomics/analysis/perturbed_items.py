@@ -33,7 +33,8 @@ def gather_items(run, genes=None, sets=None, metagenes=None, weights=None):
     genes, metagenes = _listed(genes), _listed(metagenes)
     known = run.cohort.genes
     identity = np.zeros((len(known), len(genes)), np.float32)
-    identity[mapping.gene_columns(known, genes), np.arange(len(genes))] = 1.0
+    if genes:
+        identity[mapping.gene_columns(known, genes), np.arange(len(genes))] = 1.0
     blocks = [("gene", genes, identity), ("set", list(sets or {}), _set_weights(known, sets or {}))]
     if metagenes:
         groups = mapping.choose_metagenes(run, weights)

@@ -81,7 +81,7 @@ def permutation_evidence(predictors, outcomes, folds, count, seed, two_sided=Fal
     sizes, scores = [len(rows) for rows in folds], []
 
     def draw(feature):
-        powers = standardise_within(predictors[:, feature], folds) ** np.arange(1, 5, dtype=np.float32)[:, None, None]
+        powers = _powers(predictors[:, feature], folds)
         scores.append(actual[:, feature] @ powers[0] / len(folds))
         yield _studentised_correlation(actual[:, feature], powers, sizes)
         for begin in range(0, count, PERMUTATIONS_AT_ONCE):
@@ -89,6 +89,20 @@ def permutation_evidence(predictors, outcomes, folds, count, seed, two_sided=Fal
 
     evidence = tally_permutations(draw, predictors.shape[1], count, two_sided)
     return evidence._replace(score=np.stack(scores, axis=1))
+
+
+def studentised_scores(predictors, outcomes, folds):
+    """The studentised correlations [M, F] that `permutation_evidence` compares with their permutations."""
+    outcomes, sizes = standardise_within(outcomes, folds), [len(rows) for rows in folds]
+    return np.stack([
+        _studentised_correlation(outcomes[:, feature], _powers(predictors[:, feature], folds), sizes)
+        for feature in range(predictors.shape[1])
+    ], axis=1)
+
+
+def _powers(predictors, folds):
+    """First four powers [4, patients, M] of predictors of norm 1 in every fold."""
+    return standardise_within(predictors, folds) ** np.arange(1, 5, dtype=np.float32)[:, None, None]
 
 
 def _studentised_correlation(outcomes, powers, sizes):

@@ -9,6 +9,7 @@ import numpy as np
 from radiogenomics import settings
 from radiogenomics.data import window
 from radiogenomics.radiomics import batch_soft_features
+from radiogenomics.train import sharding
 
 MEASURED_AT_ONCE = 10  # sets of components in one compiled call, each with every draw
 
@@ -59,40 +60,70 @@ _synthesise = jax.jit(synthesise, static_argnums=0)
 
 def mean_features(run, names):
     """A function `(variables, component [K], draws) -> [F]`: differentiable features averaged over the draws (5.2)."""
-    spacing_mm, window_hu = settings.spacing_mm(run.config), tuple(run.config.data.window_hu)
+    return mean_measures(run, [feature_measure(run, names)])
 
-    def features(variables, component, draws):
-        synthesis = synthesise(run.generator, variables, component, draws)
-        image_hu = window.to_hu(synthesis.image[..., 0], window_hu)
-        return batch_soft_features(image_hu, synthesis.mask[..., 0], spacing_mm, names).mean(axis=0)
 
-    return features
+def feature_measure(run, names):
+    """A function `(images_hu [D, *S], masks [D, *S]) -> [D, F]` of differentiable features."""
+    spacing_mm = settings.spacing_mm(run.config)
+    return lambda images_hu, masks: batch_soft_features(images_hu, masks, spacing_mm, names)
+
+
+def mean_measures(run, measures):
+    """A function `(variables, component [K], draws) -> [n]`: what `measures` say, side by side, mean over the draws."""
+    window_hu = tuple(run.config.data.window_hu)
+
+    def of_patient(variables, component, draws):
+        made = synthesise(run.generator, variables, component, draws)
+        images_hu, masks = window.to_hu(made.image[..., 0], window_hu), made.mask[..., 0]
+        return jnp.concatenate([measure(images_hu, masks) for measure in measures], axis=1).mean(axis=0)
+
+    return of_patient
+
+
+def measured_features(run, names):
+    """A function `(variables, components [g, n, K], draws) -> (features [g, n, F],)`, mean over the draws.
+
+    Groups g are spread over the devices, the sets n of a group are one compiled call.
+    """
+    features = mean_features(run, names)
+    return _spread_groups(lambda *arguments: (features(*arguments),))
 
 
 def measured_images(run, names):
-    """A compiled function `(variables, components [n, K], draws)` -> means over the draws.
-
-    Returns differentiable features [n, F], image [n, *S] in HU and mask [n, *S].
-    """
-    spacing_mm, window_hu = settings.spacing_mm(run.config), tuple(run.config.data.window_hu)
+    """As `measured_features`, with images [g, n, *S] in HU and masks [g, n, *S] beside the features."""
+    measure, window_hu = feature_measure(run, names), tuple(run.config.data.window_hu)
 
     def of_one(variables, component, draws):
-        synthesis = synthesise(run.generator, variables, component, draws)
-        image_hu, mask = window.to_hu(synthesis.image[..., 0], window_hu), synthesis.mask[..., 0]
-        return batch_soft_features(image_hu, mask, spacing_mm, names).mean(0), image_hu.mean(0), mask.mean(0)
+        made = synthesise(run.generator, variables, component, draws)
+        images_hu, masks = window.to_hu(made.image[..., 0], window_hu), made.mask[..., 0]
+        return measure(images_hu, masks).mean(0), images_hu.mean(0), masks.mean(0)
 
-    return jax.jit(jax.vmap(of_one, in_axes=(None, 0, None)))
+    return _spread_groups(of_one)
+
+
+def _spread_groups(of_one):
+    of_group = jax.vmap(of_one, in_axes=(None, 0, None))
+    spread = sharding.spread_over_devices(lambda shared, group: of_group(shared[0], group, shared[1]))
+
+    def measure(variables, groups, draws):
+        return [np.stack(arrays) for arrays in zip(*spread((variables, draws), groups), strict=True)]
+
+    return measure
 
 
 def measure_in_groups(measure, fold, components, draws):
-    """Everything that `measure` of `measured_images` returns, for components [n, K], a group at a time.
+    """Everything that `measure` returns (`measured_images`, `measured_features`), for components [n, K].
 
     Groups bound the memory. They are of equal size, the last one filled up, so that one shape is compiled.
     """
     groups = -(-len(components) // MEASURED_AT_ONCE)
     size = -(-len(components) // groups)
     padded = np.concatenate([components, np.repeat(components[-1:], groups * size - len(components), axis=0)])
-    parts = [
-        measure(fold.variables, group.astype(np.float32), draws) for group in padded.reshape(groups, size, -1)
-    ]
-    return [np.concatenate(arrays)[: len(components)] for arrays in zip(*parts, strict=True)]
+    parts = measure(fold.variables, padded.reshape(groups, size, -1).astype(np.float32), draws)
+    return [values.reshape(groups * size, *values.shape[2:])[: len(components)] for values in parts]
+
+
+def patient_blocks(count):
+    """Positions of `count` patients in blocks of as many as there are devices: work for all in bounded memory."""
+    return np.split(np.arange(count), range(jax.device_count(), count, jax.device_count()))

@@ -34,6 +34,7 @@ class ReportFiles:
     gallery: xarray.Dataset | None  # gallery.nc, likewise
     gene_code: pd.DataFrame | None  # gene_code.csv, its patients in the evaluation's order
     enrichment: pd.DataFrame | None  # enrichment.csv
+    audit: dict | None  # audit.json
 
     @property
     def truth(self):
@@ -85,6 +86,7 @@ def read_files(workdir, baseline=None, cohort=None):
         gallery=map_files.read_gallery(workdir),
         gene_code=_read_gene_code(workdir / "gene_code.csv", evaluation),
         enrichment=_read_enrichment(workdir / "enrichment.csv"),
+        audit=outputs.read_json(workdir / "audit.json") if (workdir / "audit.json").is_file() else None,
     )
 
 

@@ -11,6 +11,7 @@ import markupsafe
 import numpy as np
 
 from radiogenomics import outputs, provenance
+from radiogenomics.analysis import audit
 from radiogenomics.reports import (
     cohort_tables,
     dose_figures,
@@ -31,6 +32,7 @@ GENES_EXPLORED = 30  # per supported feature, in the interactive map
 GENES_LISTED = 10
 METAGENES_DRAWN = 5
 SETS_LISTED = 30
+GENES_PER_REGION = 5
 
 
 def write_report(workdir, baseline=None, cohort=None):
@@ -146,6 +148,7 @@ def map_section(files):
         "doses": dose_section(files),
         "supported": supported,
         "limit": map_tables.describe_detection(dataset),
+        "audit": audit.tell(files.audit) if files.audit else None,
         "stale": judged & set(dataset["feature"].values) != set(supported),
         "hits": int((dataset["q"].sel(feature=supported).values < fdr).sum()),
         "top": [
@@ -180,6 +183,7 @@ def pixel_section(files):
         "rows": rows,
         "figure": style.encode(map_figures.draw_pixels(files.dataset, names, spacing_mm)),
         "volume": "z" in files.dataset["pixel_effect"].dims,
+        "regions": map_tables.region_rows(files.dataset, GENES_PER_REGION),
     }
 
 

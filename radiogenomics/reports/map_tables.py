@@ -99,6 +99,25 @@ def _metagene_row(one, features, dataset):
     }
 
 
+def region_rows(dataset, count):
+    """One row a region of the nodule: whether genes control it, and its `count` best genes; none in an older map."""
+    if "region_score" not in dataset:
+        return []
+    rows = []
+    for name in dataset["region"].values:
+        one = dataset.sel(region=name)
+        best = np.argsort(-np.nan_to_num(one["region_score"].values, nan=-np.inf), kind="stable")[:count]
+        genes = [
+            {"gene": str(dataset["gene"].values[place])}
+            | {key: float(one[f"region_{key}"].values[place]) for key in ("association", "se", "score", "p_max")}
+            for place in best
+        ]
+        rows.append({"region": str(name), "definition": str(one["region_definition"].item()), "genes": genes,
+                     "r": float(one["region_gate_r"]), "p": float(one["region_gate_p"]),
+                     "supported": bool(one["region_supported"])})
+    return rows
+
+
 def describe_detection(dataset):
     """The weakest link that the map could have certified, as a sentence; empty where the map does not say."""
     limit = dataset.attrs.get("smallest_certifiable_correlation", np.nan)

@@ -107,13 +107,23 @@ def check_cohort(config, cohort):
 
 def check_same_config(workdir, resolved):
     """InputError naming the first setting in which the run's `config.json` differs from `resolved`."""
-    stored, given = _flat(outputs.read_json(workdir / "config.json")), _flat(resolved)
-    for key in sorted((stored.keys() | given.keys()).difference(MAY_DIFFER)):
-        if stored.get(key) != given.get(key):
-            raise InputError(
-                f"{workdir}: was trained with {key}={stored.get(key)}, not {given.get(key)}; "
-                "choose another --workdir or the same settings."
-            )
+    stored = outputs.read_json(workdir / "config.json")
+    key = first_difference(stored, resolved)
+    if key:
+        raise InputError(
+            f"{workdir}: was trained with {key}={_flat(stored).get(key)}, not {_flat(resolved).get(key)}; "
+            "choose another --workdir or the same settings."
+        )
+
+
+def first_difference(one, other, ignored=()):
+    """The first setting, such as "train.steps", in which two resolved configs differ; None where none does.
+
+    Settings of `MAY_DIFFER` and those in `ignored` do not count.
+    """
+    one, other = _flat(one), _flat(other)
+    keys = sorted((one.keys() | other.keys()).difference(MAY_DIFFER, ignored))
+    return next((key for key in keys if one.get(key) != other.get(key)), None)
 
 
 def check_same_cohort(workdir, cohort):

@@ -4,8 +4,9 @@ import types
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
-from radiogenomics.analysis import association
+from radiogenomics.analysis import association, statistics
 
 
 @pytest.fixture
@@ -77,3 +78,31 @@ def test_only_training_patients_count(fold, sensitivity):
     before = association.gene_association(sensitivity, fold)
     fold.genes[fold.held_out] = fold.components[fold.held_out, :1] = 1e6
     np.testing.assert_array_equal(association.gene_association(sensitivity, fold), before)
+
+
+@pytest.mark.parametrize("kind, modules", [("monotone", [0]), ("u", [1]), ("interaction", [2, 3])])
+def test_the_score_sees_links_of_every_kind(kind, modules):
+    """A generator that knows the truth, 160 patients in two folds, four modules of six genes and 36 genes alone."""
+    generator = np.random.default_rng(0)
+    drivers = generator.standard_normal((160, 4))
+    genes = generator.standard_normal((160, 60))
+    genes[:, :24] = 0.8 * np.repeat(drivers, 6, axis=1) + 0.6 * genes[:, :24]
+    components = genes[:, :24].reshape(160, 4, 6).mean(axis=2)
+    u = components / components.std(axis=0)
+    shown = {"monotone": np.tanh(u[:, 0]), "u": u[:, 1] ** 2, "interaction": u[:, 2] * u[:, 3]}[kind]
+    slope = np.zeros((160, 1, 4))
+    if kind == "monotone":
+        slope[:, 0, 0] = 1.0 - np.tanh(u[:, 0]) ** 2
+    if kind == "u":
+        slope[:, 0, 1] = 2.0 * u[:, 1]
+    if kind == "interaction":
+        slope[:, 0, 2], slope[:, 0, 3] = u[:, 3], u[:, 2]
+    real = shown[:, None] + 0.5 * shown.std() * generator.standard_normal((160, 1))
+    folds, predicted = np.split(np.arange(160), 2), np.zeros((160, 1, 60))
+    for held_out in folds:
+        fold = types.SimpleNamespace(genes=genes, components=u, training=np.setdiff1d(np.arange(160), held_out))
+        predicted[held_out] = association.gene_association(slope[held_out], fold) * genes[held_out][:, None]
+    evidence = statistics.permutation_evidence(predicted, real, folds, 499, 0)
+    planted = np.isin(np.arange(60) // 6, modules)
+    assert average_precision_score(planted, evidence.score[:, 0]) > 0.9
+    assert (evidence.p_max[planted, 0] < 0.05).mean() > 0.8 and (evidence.p_max[~planted, 0] < 0.05).mean() < 0.05

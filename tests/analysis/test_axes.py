@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from radiogenomics.analysis import explore, synthesis
-from radiogenomics.analysis.axes import REGIONS, axes, nodule_regions, region_saliency
+from radiogenomics.analysis.axes import axes, region_saliency
+from radiogenomics.analysis.regions import nodule_regions
 from radiogenomics.errors import InputError
 
 
@@ -68,15 +69,6 @@ def test_saliency_is_that_of_the_jacobians_in_the_regions(run, patients, explici
     )
     with pytest.raises(InputError, match="no synthesised mask"):
         region_saliency(run, patients[:1])
-
-
-def test_regions_are_a_partition():
-    ball = np.square(np.indices((20, 20)) - 9.5).sum(axis=0) < 36
-    regions = nodule_regions(ball, 1.0)
-    assert list(regions) == list(REGIONS)
-    np.testing.assert_array_equal(sum(region.astype(int) for region in regions.values()), 1)
-    np.testing.assert_array_equal(regions["core"] | regions["rim"], ball)
-    assert regions["core"][9, 9] and regions["rim"][9, 4] and regions["margin"][9, 2] and regions["outside"][0, 0]
 
 
 def test_unknown_patients_and_no_axis_are_told(run):

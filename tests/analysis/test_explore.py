@@ -37,7 +37,7 @@ def test_new_patients_and_own_backgrounds(run):
 def test_pixel_map_is_the_slope_of_the_synthesised_image(run):
     """A finite difference along one gene agrees with the Jacobian column."""
     patient, gene = run.cohort.patients[0], run.cohort.genes[2]
-    derivative = explore.pixel_map(run, [gene], [patient])
+    derivative = explore.pixel_map(run, [gene], patients=[patient])
     row = run.cohort.indices([patient])[0]
     fold = run.fold_of(row)
     draws = explore.synthesis.make_draws(run, fold, 2, 2)
@@ -49,11 +49,35 @@ def test_pixel_map_is_the_slope_of_the_synthesised_image(run):
     np.testing.assert_allclose(derivative[0], (high - low) / 0.04, atol=0.05 * np.abs(derivative).max() + 0.05)
 
 
-def test_genes_together_are_the_sum_of_genes_apart(run):
-    genes, patients = list(run.cohort.genes[:3]), list(run.cohort.patients[:2])
-    apart = explore.pixel_map(run, genes, patients)
-    together = explore.pixel_map(run, genes, patients, together=True)
-    np.testing.assert_allclose(together[0], apart.sum("gene"), atol=1e-3)
+def test_a_pathway_moves_its_genes_by_one_sd_of_their_mean(run):
+    genes, patients = list(run.cohort.genes[:3]), [run.cohort.patients[row] for row in run.folds[0].held_out[:2]]
+    apart = explore.pixel_map(run, genes, patients=patients)
+    pathway = explore.pixel_map(run, sets={"three": genes}, patients=patients)
+    fold = run.folds[0]
+    sd = fold.genes[fold.training][:, :3].mean(axis=1).std()
+    np.testing.assert_allclose(pathway[0], sd * apart.sum("item"), atol=1e-3 * float(abs(pathway).max()))
+
+
+def test_a_metagene_moves_with_what_moves_with_it(run):
+    """The derivative along the conditional mean, as the map's finite change for small steps."""
+    fold = run.folds[1]
+    patients = [run.cohort.patients[row] for row in fold.held_out[:3]]
+    where = explore.pixel_map(run, metagenes="metagene 2", together=True, patients=patients)
+    direction = explore.item_directions(fold, explore.gather_items(run, metagenes="metagene 2"), True)
+    jacobians = [explore.patient_jacobian(run, name) for name in patients]
+    expected = np.mean([one.image_by_code @ direction for one in jacobians], axis=0)
+    np.testing.assert_allclose(where, np.moveaxis(expected, -1, 0), atol=1e-3 * np.abs(expected).max())
+
+
+def test_the_map_is_the_mean_of_the_patients_maps(run, mapped):
+    names, genes = ["mean_hu", "elongation"], list(run.cohort.genes[:4])
+    dataset = explore.patient_map(run, genes=genes, features=names)
+    assert dict(dataset.sizes) == {"patient": 24, "feature": 2, "gene": 4}
+    for name in ("association", "sensitivity"):
+        mean = mapped[name].sel(gene=genes, feature=names).transpose("feature", "gene")
+        np.testing.assert_allclose(dataset[name].mean("patient"), mean, atol=1e-4 * float(abs(mean).max()))
+    spread = mapped["heterogeneity"].sel(gene=genes, feature=names).transpose("feature", "gene")
+    np.testing.assert_allclose(dataset["association"].std("patient"), spread, atol=1e-3 * float(spread.max()))
 
 
 def test_an_unknown_gene_is_told_with_its_nearest_relatives(run):
@@ -64,7 +88,7 @@ def test_an_unknown_gene_is_told_with_its_nearest_relatives(run):
 def test_the_map_of_chosen_patients_genes_and_features(run):
     genes, patients = list(run.cohort.genes[4:7]), list(run.cohort.patients[:12])
     dataset = radiogenomics.analysis.radiogenomic_map(
-        run, patients=patients, genes=genes, feature_list=["mean_hu", "equivalent_diameter_mm"]
+        run, patients=patients, genes=genes, features=["mean_hu", "equivalent_diameter_mm"]
     )
     assert list(dataset["gene"].values) == genes
     assert list(dataset["feature"].values) == ["mean_hu", "equivalent_diameter_mm"]

@@ -48,6 +48,17 @@ def test_adjustment_is_fitted_on_training_patients(run):
     np.testing.assert_allclose(adjusted[fold.held_out, 0], expected, atol=1e-9)
 
 
+def test_other_covariates_may_be_adjusted_for(run):
+    values, fold = np.random.default_rng(0).standard_normal((24, 2)), run.folds[0]
+    np.testing.assert_array_equal(
+        features.adjust_features(run, values, run.config.genes.adjust), features.adjust_features(run, values)
+    )
+    centred = features.adjust_features(run, values, ())[fold.held_out]
+    np.testing.assert_allclose(centred, values[fold.held_out] - values[fold.training].mean(axis=0), atol=1e-9)
+    with pytest.raises(InputError, match="no covariate 'scanner'"):
+        features.adjust_features(run, values, ["scanner"])
+
+
 def test_feature_table_on_disk(cohort_folder, cohort, tmp_path):
     feature_files.write_features(cohort_folder, tmp_path / "features.csv", ["map"], ibsi.Settings())
     table = pd.read_csv(tmp_path / "features.csv", index_col=0)

@@ -134,6 +134,25 @@ def test_passes_at_once_follow_the_memory_and_are_told(caplog):
     assert 1 <= chunks[0] < chunks[1] < chunks[2] == 12
 
 
+def test_gradients_follow_the_memory_too(caplog):
+    decode, _ = small_generator()
+
+    def features(variables, component, draws):
+        return decode(component).reshape(16, 4).sum(axis=1)
+
+    start = np.zeros(12, np.float32)
+    with caplog.at_level("INFO"):
+        assert jacobian.plan_gradients(features, None, start, None, 1024.0) == 16
+    assert "gradients: about" in caplog.text and "16 of 16 passes at once" in caplog.text
+    with pytest.raises(InputError, match="memory_mb: 1e-06, expected at least"):
+        jacobian.plan_gradients(features, None, start, None, 1e-6)
+    chunks = [jacobian.plan_gradients(features, None, start, None, megabytes) for megabytes in (0.02, 0.03, 0.04)]
+    assert 1 <= chunks[0] < chunks[1] < chunks[2] == 16
+    together, in_turn = (jacobian.feature_sensitivity(features, chunk)(None, start, None) for chunk in (None, 3))
+    assert together.shape == (16, 12)
+    np.testing.assert_allclose(in_turn, together, atol=1e-5)
+
+
 def test_the_peak_counts_what_is_alive_together():
     """Three arrays of 4000 bytes at once: x + 1 is needed until the end, the product and its sine overlap once."""
 

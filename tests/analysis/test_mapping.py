@@ -5,7 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from radiogenomics.analysis import association, features, jacobian, map_files, mapping, statistics, synthesis
+from radiogenomics.analysis import (
+    association,
+    features,
+    jacobian,
+    map_files,
+    mapping,
+    patient_effects,
+    statistics,
+    synthesis,
+)
 from radiogenomics.errors import InputError
 
 
@@ -87,26 +96,70 @@ def test_unknown_names_are_told_with_their_neighbours(run):
         mapping.radiogenomic_map(run, patients=run.cohort.patients[:1])
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"genes": []}, "genes: none given"),
+        ({"genes": ["M01G001", "M01G001"]}, "'M01G001' is named twice"),
+        ({"features": []}, "features: none given"),
+        ({"features": ["mean"]}, "Unknown image feature 'mean': the nearest known feature is 'mean_hu'"),
+        ({"features": ["flatness"]}, "'flatness' needs three dimensions"),
+        ({"adjust": ["scanner"]}, "no covariate 'scanner'; it has "),
+        ({"weights": np.ones((3, 2))}, r"weights: shape \(3, 2\); expected \(200, metagenes\)"),
+        ({"weights": np.full((200, 1), np.nan)}, "weights: nan for gene '.*' in metagene 1; expected finite"),
+    ],
+)
+def test_what_cannot_be_mapped_is_told_before_anything_is_computed(run, asked, message, monkeypatch):
+    monkeypatch.setattr(mapping, "measure_effects", lambda *arguments: pytest.fail("computed"))
+    with pytest.raises(InputError, match=message):
+        mapping.radiogenomic_map(run, **asked)
+
+
+def other_training(run, **changes):
+    """The run as if trained with another seed: other backgrounds and noises are drawn, and nothing else differs."""
+    config = run.config.copy_and_resolve_references()
+    config.update_from_flattened_dict({"seed": 1} | changes)
+    return dataclasses.replace(run, config=config)
+
+
+def test_several_trainings_are_one_map_whose_errors_include_their_seeds(run, monkeypatch):
+    """Made-up effects of the patients, two genes, one feature and three regions, one metagene."""
+    def make_effects(run, names, folds, columns, weights):
+        generator = np.random.default_rng(run.config.seed)
+        values = generator.standard_normal((24, 4, 2))
+        image = np.full((1, 16, 16), run.config.seed)
+        return patient_effects.Effects(
+            *[values] * 3, *[values[..., :1]] * 2, values[:, :1, :1], values[:, :3, 0], image, image
+        )
+
+    monkeypatch.setattr(mapping, "measure_effects", make_effects)
+    asked = {"genes": run.cohort.genes[:2], "features": ["mean_hu"], "weights": np.eye(200)[:, :1]}
+    runs = [run, other_training(run)]
+    apart = [mapping.radiogenomic_map(each, **asked) for each in runs]
+    together = mapping.radiogenomic_map(run, **asked, more_runs=runs[1:])
+    for name in ("association", "sensitivity", "metagene_effect", "region_association", "pixel_effect"):
+        np.testing.assert_allclose(together[name], (apart[0][name] + apart[1][name]) / 2, rtol=1e-5, atol=1e-6)
+    seeds = np.abs(apart[0]["association"] - apart[1]["association"]).values / 2
+    assert (together["se"].values > seeds).all() and (seeds > 0).all()
+    assert together.attrs["training_seeds"] == "0, 1" and "2 trainings" in together.attrs["standard_error"]
+
+
+def test_trainings_that_differ_in_more_than_the_seed_are_told(run):
+    for runs, message in (
+        ([run, other_training(run, **{"train.steps": 9})], "differs from .* in train.steps"),
+        ([run, run], "seed 0 is there twice"),
+        ([run, dataclasses.replace(run, cohort=dataclasses.replace(run.cohort, fingerprint="x"))], "another cohort"),
+    ):
+        with pytest.raises(InputError, match=message):
+            mapping.check_trainings(runs)
+
+
 def test_reading_what_is_no_map(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         map_files.read_map(tmp_path)
     (tmp_path / "map.nc").write_bytes(b"nothing")
     with pytest.raises(InputError, match="not a readable map"):
         map_files.read_map(tmp_path)
-
-
-def test_a_metagene_moves_the_same_background_and_noise(run):
-    """An effect of zero weight is exactly zero: nothing but the genes differs between the two ends."""
-    fold = run.folds[0]
-    draws = synthesis.make_draws(run, fold, 1, 1)
-    measure = synthesis.measured_images(run, ("mean_hu",))
-    still = dataclasses.replace(fold, components=fold.components * 0.0)
-    weights = np.ones((200, 1)) / 200
-    effects, image, mask = mapping.perturb_metagenes(still, fold.held_out[:2], weights, draws, measure)
-    assert effects.shape == (2, 1, 1)
-    np.testing.assert_array_equal(effects, 0.0)
-    np.testing.assert_array_equal(image, 0.0)
-    np.testing.assert_array_equal(mask, 0.0)
 
 
 def test_predictions_are_those_that_the_scores_compare(run, mapped, evaluated):

@@ -12,6 +12,7 @@ from radiogenomics.analysis import (
     features,
     mapping,
     modification,
+    patient_effects,
     perturbation,
     perturbed_items,
     synthesis,
@@ -54,7 +55,7 @@ def known(monkeypatch):
     })
     monkeypatch.setattr(synthesis, "make_draws", lambda *arguments: None)
     monkeypatch.setattr(
-        synthesis, "measured_images", lambda run, names: lambda variables, values, draws: (true_features(values),)
+        synthesis, "measured_features", lambda run, names: lambda variables, values, draws: (true_features(values),)
     )
     real = true_features(genes) + generator.standard_normal((60, 3)) * [10.0, 0.5, 2.0]
     monkeypatch.setattr(features, "real_features", lambda cohort, names: types.SimpleNamespace(to_numpy=lambda: real))
@@ -218,17 +219,7 @@ def test_a_metagene_of_a_trained_run_moves_as_in_the_map(run):
     fold = run.folds[1]
     draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
     measure = synthesis.measured_images(run, names)
-    effects, _, _ = mapping.perturb_metagenes(fold, fold.held_out, weights[:, [0, 2]], draws, measure)
+    effects, _, _ = patient_effects.perturb_metagenes(fold, fold.held_out, weights[:, [0, 2]], draws, measure)
     patients = [run.cohort.patients[row] for row in fold.held_out]
     shown = dataset["change"].sel(patient=patients).transpose("patient", "feature", "item")
     np.testing.assert_allclose(shown, effects, atol=1e-4 * np.abs(effects).max())
-
-
-def test_groups_measure_what_one_call_does(run):
-    fold = run.folds[0]
-    draws = synthesis.make_draws(run, fold, 1, 1)
-    measure = synthesis.measured_images(run, ("mean_hu",))
-    components = fold.components[:13]
-    parts = synthesis.measure_in_groups(measure, fold, components, draws)
-    for part, whole in zip(parts, measure(fold.variables, components, draws), strict=True):
-        np.testing.assert_allclose(part, whole, rtol=1e-4, atol=1e-3)

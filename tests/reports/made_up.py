@@ -48,6 +48,31 @@ def make_map(supported=(False, True, False), genes=GENES, volume=False):
     )
 
 
+def add_regions(dataset):
+    """The map with regions of which the core alone is supported, and G02 its best gene."""
+    dims = ("gene", "region")
+    score = np.zeros((dataset.sizes["gene"], 3))
+    score[2, 0] = 0.9
+    for name, values in {"association": 40.0 * score, "se": score + 1.0, "score": score, "p_max": 1.0 - score}.items():
+        dataset[f"region_{name}"] = (dims, values)
+    dataset["region_gate_r"], dataset["region_gate_p"] = ("region", [0.77, 0.1, 0.0]), ("region", [0.001, 0.6, 1.0])
+    dataset["region_supported"] = ("region", [True, False, False])
+    return dataset.assign_coords(
+        region=["core", "rim", "margin"], region_definition=("region", ["the half", "the rest", "around"])
+    )
+
+
+def make_audit():
+    """An audit of three trainings, one of which reaches the diameter's largest score."""
+    return {
+        "fold": 1, "held_out": 8, "permutations": 3, "strata": ["site"],
+        "family_wise_errors": 1, "false_hits": [0, 2, 0],
+        "all": {"largest": 0.9, "null": [0.5, 0.95, 0.4], "p": 0.5},
+        "features": {"mean_hu": {"largest": 0.7, "null": [0.5, 0.3, 0.2], "p": 0.25},
+                     "equivalent_diameter_mm": {"largest": 0.9, "null": [0.1, 0.95, 0.4], "p": 0.5}},
+    }
+
+
 def make_doses():
     """Dose-responses of both metagenes of `make_map` at seven doses, from -1.8 to 1.8 SD within the cohort's range."""
     doses = np.arange(-3.0, 4.0)

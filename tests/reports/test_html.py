@@ -8,7 +8,17 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import GENES, make_baseline, make_cohort, make_evaluation, make_gene_code, make_map, make_older_evaluation
+from made_up import (
+    GENES,
+    add_regions,
+    make_audit,
+    make_baseline,
+    make_cohort,
+    make_evaluation,
+    make_gene_code,
+    make_map,
+    make_older_evaluation,
+)
 
 from radiogenomics import outputs
 from radiogenomics.errors import InputError
@@ -120,11 +130,12 @@ def test_an_older_evaluation_leaves_its_new_sections_out(workdir, undrawn):
     assert "equivalent diameter (mm) r 0.70" in text and "Beside the best direct predictor" not in text
 
 
-def test_an_older_map_has_no_dose_responses(workdir, undrawn):
+def test_an_older_map_has_neither_dose_responses_nor_regions(workdir, undrawn):
     said = "The run has no dose-responses of this map; write them with launch/map.py"
     assert said not in Page(write_report(workdir)).text
     (workdir / "dose_response.nc").unlink()
-    assert said in Page(write_report(workdir)).text
+    text = Page(write_report(workdir)).text
+    assert said in text and "Regions of the nodule" not in text and "Trained anew" not in text
 
 
 def test_damaged_dose_responses_are_named(workdir):
@@ -172,6 +183,15 @@ def test_gene_sets_are_shown_or_said_to_be_absent(workdir, undrawn):
     (workdir / "enrichment.csv").write_text("set,feature\nA,mean_hu\n")
     with pytest.raises(InputError, match="enrichment.csv: has no column 'size'"):
         write_report(workdir)
+
+
+def test_regions_and_an_audit_are_shown_where_they_are(workdir, undrawn):
+    add_regions(make_map()).to_netcdf(workdir / "map.nc", engine="h5netcdf")
+    outputs.write_json(workdir / "audit.json", make_audit())
+    text = Page(write_report(workdir)).text
+    assert "Regions of the nodule" in text and "core 0.77" in text and "G02 36" in text
+    assert "Trained anew 3 times on fold 1" in text and "within strata of site" in text
+    assert "in 1 (p 0.5)" in text and "is never reached for: mean_hu." in text and "in 1 of 3" in text
 
 
 def test_a_vanished_cohort_leaves_the_rest(workdir, undrawn):

@@ -52,3 +52,13 @@ def test_a_key_is_that_of_its_seed_and_a_copy_is_one_device_s():
     copy = sharding.own_copy(sharding.place({"a": np.arange(3.0)}, sharding.replicated(mesh)))
     assert len(copy["a"].devices()) == 1
     np.testing.assert_array_equal(copy["a"], [0.0, 1.0, 2.0])
+
+
+def test_items_come_back_one_by_one_in_their_order():
+    def weigh(shared, item):
+        return {"sum": shared["weight"] @ item, "first": item[0]}
+
+    items = np.arange(12, dtype=np.float32).reshape(4, 3)
+    results = list(sharding.spread_over_devices(weigh)({"weight": np.array([1.0, 2.0, 3.0], np.float32)}, items))
+    assert [float(result["sum"]) for result in results] == list(items @ [1.0, 2.0, 3.0])
+    assert [float(result["first"]) for result in results] == [0.0, 3.0, 6.0, 9.0]

@@ -1,0 +1,100 @@
+"""The variables of a map from what generators say about each patient: means, errors, evidence."""
+
+import numpy as np
+import xarray
+
+from radiogenomics.analysis import detection, regions, statistics
+
+
+def gene_table(run, effects, seeds, real, positions):
+    """Gene x feature variables.
+
+    Args:
+      run: a `Run`; reads `map` and `seed` of its config.
+      effects: `patient_effects.Effects`.
+      seeds: squared errors of the trainings' seeds, as of `patient_effects.average_effects`.
+      real: [patients, F] real features less what the covariates explain.
+      positions: positions of each fold's patients.
+    """
+    count, associated = real.shape[1], effects.associated[:, : real.shape[1]]
+    evidence = _evidence(run, effects.predicted[:, :count], real, positions)
+    table = {
+        "sensitivity": effects.sensitivity[:, :count].mean(axis=0).T,
+        "association": associated.mean(axis=0).T,
+        "strength": np.sqrt(np.square(associated).mean(axis=0)).T,
+        "heterogeneity": associated.std(axis=0).T,
+        "se": _standard_error(run, associated, positions, seeds["associated"][:count]).T,
+    } | _named("", evidence)
+    limit = detection.describe_limit(evidence.largest, [len(rows) for rows in positions])
+    return _dataset(table, ("gene", "feature")).assign_attrs(limit)
+
+
+def metagene_table(run, effects, seeds, real, positions):
+    """Metagene x feature variables; what is tested is the derivative times the patient's metagene, as for genes.
+
+    Arguments as `gene_table`.
+    """
+    evidence = _evidence(run, effects.metagene_predicted[:, : real.shape[1]], real, positions)
+    table = {
+        "metagene_effect": effects.metagene_effect.mean(axis=0).T,
+        "metagene_effect_se": _standard_error(run, effects.metagene_effect, positions, seeds["metagene_effect"]).T,
+    } | _named("metagene_effect_", evidence)
+    return _dataset(table, ("metagene", "feature"))
+
+
+def region_table(run, effects, seeds, real, positions):
+    """Gene x region and metagene x region variables, and whether the genes control each region's attenuation.
+
+    Two families of tests, one over genes and regions, one over metagenes and regions, as in `gene_table`; `real` are
+    regional means [patients, R] less what the covariates explain.
+    """
+    count = real.shape[1]
+    table, settings = xarray.Dataset(), run.config.map
+    for dim, prefix, associated, predicted, error in (
+        ("gene", "region_", effects.associated, effects.predicted, seeds["associated"]),
+        ("metagene", "metagene_region_", effects.metagene_associated, effects.metagene_predicted,
+         seeds["metagene_associated"]),
+    ):
+        own = associated[:, -count:]
+        values = {
+            f"{prefix}association": own.mean(axis=0).T,
+            f"{prefix}se": _standard_error(run, own, positions, error[-count:]).T,
+        } | _named(prefix, _evidence(run, predicted[:, -count:], real, positions))
+        table.update(_dataset(values, (dim, "region")))
+    gate = statistics.permutation_evidence(
+        effects.region_hu[:, :, None], real, positions, settings.permutations, run.config.seed
+    )
+    holm = statistics.holm(gate.p[0])
+    table["region_gate_r"], table["region_gate_p"] = ("region", gate.score[0]), ("region", holm)
+    table["region_supported"] = ("region", holm < 0.05)
+    table["region_value"] = (("patient", "region"), real.astype(np.float32), {"units": "HU"})
+    return table.assign_coords(
+        region=list(regions.REGIONS), region_definition=("region", [regions.DEFINITIONS[n] for n in regions.REGIONS])
+    )
+
+
+def _evidence(run, predicted, real, positions):
+    return statistics.permutation_evidence(predicted, real, positions, run.config.map.permutations, run.config.seed)
+
+
+def _named(prefix, evidence):
+    """{"score", "p", "q", "p_max"} under their names in the map."""
+    return {
+        f"{prefix}score": evidence.score, f"{prefix}p": evidence.p,
+        f"{prefix}q": statistics.benjamini_hochberg(evidence.p), f"{prefix}p_max": evidence.p_max,
+    }
+
+
+def _standard_error(run, values, positions, seeds):
+    """Standard error [I, ...] of the mean of values [patients, I, ...]: patients resampled, and the trainings' seeds.
+
+    The two are added in squares. What patient and seed do together is in both, so that the error is, if anything, a
+    little too large.
+    """
+    weights = statistics.bootstrap_weights(positions, run.config.map.bootstraps, run.config.seed)
+    patients = np.stack([(weights @ values[:, place]).var(axis=0) for place in range(values.shape[1])])
+    return np.sqrt(patients + seeds)
+
+
+def _dataset(table, dims):
+    return xarray.Dataset({name: (dims, values.astype(np.float32)) for name, values in table.items()})
