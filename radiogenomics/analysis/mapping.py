@@ -30,6 +30,7 @@ from radiogenomics.analysis import (
     confounders,
     detection,
     features,
+    gene_permutation,
     jacobian,
     metagenes,
     statistics,
@@ -49,6 +50,7 @@ class Predictions(NamedTuple):
     genes: tuple  # [G] symbols
     features: tuple  # [F]
     supported: np.ndarray  # [F] the gate's verdict
+    tested: list  # of `gene_permutation.TestedFold`, what the genes' p-values were made from
 
 
 def radiogenomic_map(run, gate=None, patients=None, genes=None, feature_list=None, weights=None):
@@ -88,10 +90,13 @@ def map_with_predictions(run, gate=None, patients=None, genes=None, feature_list
     gradient = jacobian.feature_sensitivity(synthesis.mean_features(run, names))
     measure = synthesis.measured_images(run, names)
     parts = [_map_fold(run, fold, mapped, groups.weights, columns, gradient, measure) for fold, mapped in folds]
-    by_gene, (by_metagene,), (effects,) = (_stack(parts, key) for key in ("gene", "metagene", "effect"))
-    dataset = _gene_table(run, by_gene, real, positions)
-    dataset.update(confounders.confounder_table(run, by_gene[2], measured[rows], real, rows, positions))
-    dataset.update(_metagene_table(run, by_metagene, effects, real, positions))
+    by_gene, (effects,) = (_stack(parts, key) for key in ("gene", "effect"))
+    tested = _tested(folds, parts, [fold.genes[:, columns] for fold, _ in folds])
+    evidence, unadjusted = _test(run, tested, np.stack([real, measured[rows]]))
+    dataset = _gene_table(run, by_gene, evidence, positions)
+    dataset.update(confounders.confounder_table(run, unadjusted, by_gene[2], real, rows, positions))
+    by_scores = _tested(folds, parts, [association.metagene_scores(fold, groups.weights) for fold, _ in folds])
+    dataset.update(_metagene_table(run, effects, _test(run, by_scores, real[None])[0], positions))
     dataset["metagene_loading"] = (("gene", "metagene"), groups.weights[columns])
     dataset["metagene_stability"] = ("metagene", groups.stability.astype(np.float32))
     dataset["pixel_effect"], dataset["pixel_mask_effect"] = _pixel_maps(parts)
@@ -99,7 +104,7 @@ def map_with_predictions(run, gate=None, patients=None, genes=None, feature_list
     _stamp(dataset, names, gate)
     dataset = _label(run, dataset, names, columns, rows, groups)
     symbols, supported = tuple(map(str, dataset["gene"].values)), dataset["supported"].values
-    return dataset, Predictions(by_gene[2], real, positions, symbols, names, supported)
+    return dataset, Predictions(by_gene[2], real, positions, symbols, names, supported, tested)
 
 
 def gene_columns(known, genes):
@@ -154,7 +159,6 @@ def _map_fold(run, fold, rows, weights, columns, gradient, measure):
     # One compiled call a patient: on a CPU a compiled loop over patients is several times slower.
     by_component = np.stack([gradient(fold.variables, fold.components[row], draws) for row in rows])
     associated = association.gene_association(by_component, fold)[..., columns]
-    along = association.direction_association(by_component, fold, weights)
     effects, image, mask = perturb_metagenes(fold, rows, weights, draws, measure)
     return {
         "gene": (
@@ -162,7 +166,7 @@ def _map_fold(run, fold, rows, weights, columns, gradient, measure):
             associated,
             associated * fold.genes[rows][:, None, columns],
         ),
-        "metagene": (along * association.metagene_scores(fold, weights)[rows][:, None],),
+        "gradient": by_component,
         "effect": (effects,),
         "pixel": (image, mask, len(rows)),
     }
@@ -195,11 +199,24 @@ def _stack(parts, key):
     return [np.concatenate(arrays) for arrays in zip(*(part[key] for part in parts), strict=True)]
 
 
-def _gene_table(run, by_gene, real, positions):
+def _tested(folds, parts, values):
+    """`TestedFold`s; `values` are of every fold the genes, or scores of metagenes, of all patients of the cohort."""
+    return [
+        gene_permutation.TestedFold(part["gradient"], fold.components, genes, fold.training, rows)
+        for (fold, rows), part, genes in zip(folds, parts, values, strict=True)
+    ]
+
+
+def _test(run, tested, outcomes):
+    """`Evidence` of the `TestedFold`s for each version of the features [C, patients, F]."""
+    groups = [fold.held_out for fold in run.folds]
+    return gene_permutation.test_genes(tested, outcomes, groups, run.config.map.permutations, run.config.seed)
+
+
+def _gene_table(run, by_gene, evidence, positions):
     """Gene x feature variables from per-patient arrays [patients, F, G]."""
     settings, seed = run.config.map, run.config.seed
-    sensitivity, associated, predicted = by_gene
-    evidence = statistics.permutation_evidence(predicted, real, positions, settings.permutations, seed)
+    sensitivity, associated, _ = by_gene
     error = _bootstrap_error(associated, positions, settings.bootstraps, seed)
     table = {
         "sensitivity": sensitivity.mean(axis=0).T,
@@ -216,10 +233,9 @@ def _gene_table(run, by_gene, real, positions):
     return _dataset(table, ("gene", "feature")).assign_attrs(limit)
 
 
-def _metagene_table(run, predicted, effects, real, positions):
+def _metagene_table(run, effects, evidence, positions):
     """Metagene x feature variables; `metagene_p` tests the derivative times the patient's metagene as for genes."""
     settings, seed = run.config.map, run.config.seed
-    evidence = statistics.permutation_evidence(predicted, real, positions, settings.permutations, seed)
     table = {
         "metagene_effect": effects.mean(axis=0).T,
         "metagene_effect_se": _bootstrap_error(effects, positions, settings.bootstraps, seed).T,
@@ -271,7 +287,7 @@ def _label(run, dataset, names, columns, rows, groups):
     units = {
         "sensitivity": "feature unit per gene SD", "association": "feature unit per gene SD",
         "metagene_effect": "feature unit, from -1 to +1 SD", "pixel_effect": "HU per SD",
-        "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' features",
+        "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' genes, pooled over genes",
         "metagene_stability": "mean best-match Jaccard index over bootstraps of patients",
     }
     for name, unit in units.items():
