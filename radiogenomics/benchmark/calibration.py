@@ -13,7 +13,7 @@ from radiogenomics.benchmark import training_runs
 from radiogenomics.data import prepare
 from radiogenomics.data.cohort import load_cohort
 
-AT_ONCE = 20  # null cohorts; bounds the memory
+AT_ONCE = 50  # null cohorts; bounds the memory
 LEVEL = 0.05
 ALIKE = ("sequencing_batch", "site")
 POOL_SEED = 7_919  # added to the configuration's, so that the pool shares no patient with its phantoms

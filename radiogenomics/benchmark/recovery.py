@@ -23,7 +23,7 @@ EFFECTS = (0.0, 0.3, 0.5, 0.7)  # beside that of the configuration, with its pat
 NODULES = 12  # that the regions are averaged over
 POOL = 260  # patients of the null phantom ...
 COHORTS = 200  # ... null cohorts drawn from it for each frozen map ...
-PERMUTATIONS = 99  # ... and permutations of each; enough for a test at 5 %, whose level they do not change
+PERMUTATIONS = 59  # ... and permutations of each; enough for a test at 5 %, whose level they do not change
 DISTANCE_PERMUTATIONS = 99  # too few for q-values: distance correlation only ranks here, which takes minutes as it is
 FEW = {"map.metagenes": 2}  # for maps whose metagenes are not looked at
 
