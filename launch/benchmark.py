@@ -21,7 +21,7 @@ from radiogenomics.errors import InputError
 
 SUITES = {
     "recovery": lambda out: recovery.run_suite(
-        _given(CONFIG), out, SEEDS.value, tuple(map(int, PATIENTS.value)), tuple(map(float, EFFECTS.value))
+        _given(CONFIG), out, SEEDS.value, _numbers(PATIENTS, int), _numbers(EFFECTS, float)
     ),
     "plasmode": lambda out: plasmode.run_suite(_given(CONFIG), _given_cohort(), _table(), out, SEEDS.value),
     "generator": lambda out: generator.run_suite(_given(CONFIG), out, _cohort()),
@@ -65,6 +65,13 @@ def _source():
 
 def _cohort():
     return None if COHORT.value is None else entry.existing(COHORT)
+
+
+def _numbers(flag, kind):
+    try:
+        return tuple(map(kind, flag.value))
+    except ValueError as error:
+        raise InputError(f"--{flag.name}: '{','.join(flag.value)}'; expected numbers, separated by commas.") from error
 
 
 def _given_cohort():
