@@ -136,7 +136,7 @@ def map_settings():
         metagene_method="kmeans",  # or "hierarchical" (average linkage), "gene_sets" (those of gene_sets)
         metagenes=0,  # 0: the number chosen by the silhouette rule; 10: as Zhou et al. 2018; not read by "gene_sets"
         gene_sets="",  # path of a GMT file, for "gene_sets"; sets below genes.min_set_size are left out
-        permutations=9999,
+        permutations=9999,  # of the classical route; the generator's genes take 199 at most (gene_permutation.py)
         bootstraps=200,
         fdr=0.05,  # q below which a gene-feature pair is a hit
     )

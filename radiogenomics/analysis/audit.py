@@ -15,6 +15,7 @@ import pandas as pd
 
 from radiogenomics import outputs
 from radiogenomics.analysis import features, statistics, synthesis
+from radiogenomics.analysis.gene_permutation import TestedFold, test_genes
 from radiogenomics.analysis.patient_effects import component_gradients, gene_effects
 from radiogenomics.analysis.run import Fold
 from radiogenomics.data import transform as gene_transform
@@ -95,9 +96,12 @@ def _make_judge(run, names):
     def judge(fold):
         rows = fold.held_out
         draws = synthesis.make_draws(run, fold, settings.backgrounds, settings.noises)
-        predicted = gene_effects(fold, rows, gradient(fold, rows, draws)[:, : len(names)], columns)[2]
+        by_component = gradient(fold, rows, draws)[:, : len(names)]
+        predicted = gene_effects(fold, rows, by_component, columns)[2]
         real, together = features.adjust_by_fold(run, fold, measured, rows), [np.arange(len(rows))]
-        evidence = statistics.permutation_evidence(predicted, real, together, settings.permutations, run.config.seed)
+        tested = TestedFold(by_component, fold.components, fold.genes, fold.training, rows)
+        sides = [rows, np.setdiff1d(np.arange(len(fold.genes)), rows)]
+        (evidence,) = test_genes([tested], real[None], sides, settings.permutations, run.config.seed)
         studentised = statistics.studentised_scores(predicted, real, together)
         return {
             "largest": studentised.max(axis=0), "family_wise": int((evidence.p_max < FAMILY_WISE).sum()),

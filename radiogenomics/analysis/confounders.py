@@ -12,13 +12,13 @@ UNKNOWN = ("", "nan", "none", "unknown")
 LEAST_LEFT = 5  # patients of every fold; a correlation over fewer says nothing
 
 
-def confounder_table(run, predicted, measured, adjusted, rows, folds):
+def confounder_table(run, unadjusted, predicted, adjusted, rows, folds):
     """Scores of unadjusted features, and the range of scores when one site or one sequencing batch is left out.
 
     Args:
       run: a `Run`; its generators stay as they are.
+      unadjusted: the `Evidence` [G, F] for the real features as measured.
       predicted: [patients, F, G] effect predicted from each gene.
-      measured: [patients, F] real features as measured.
       adjusted: [patients, F] real features less what the covariates explain.
       rows: [patients] rows of the cohort.
       folds: positions of each fold's patients.
@@ -27,8 +27,6 @@ def confounder_table(run, predicted, measured, adjusted, rows, folds):
       An `xarray.Dataset` [gene, feature] of `score_unadjusted`, `p_unadjusted`, `score_range_low`, `score_range_high`;
       the range is NaN where no group can be left out.
     """
-    settings = run.config.map
-    evidence = statistics.permutation_evidence(predicted, measured, folds, settings.permutations, run.config.seed)
     groups = find_groups(run.cohort.covariates.iloc[rows], folds)
     low, high = score_range(predicted, adjusted, [kept for _, kept in groups])
     logging.info("map: scored again without %s", ", ".join(name for name, _ in groups) or "nobody (no group to leave)")
@@ -38,7 +36,7 @@ def confounder_table(run, predicted, measured, adjusted, rows, folds):
         f"which fewer patients alone widen: {'; '.join(name for name, _ in groups) or 'no group could be left out'}",
     }
     table = {
-        "score_unadjusted": (evidence.score, told["unadjusted"]), "p_unadjusted": (evidence.p, told["unadjusted"]),
+        "score_unadjusted": (unadjusted.score, told["unadjusted"]), "p_unadjusted": (unadjusted.p, told["unadjusted"]),
         "score_range_low": (low, told["range"]), "score_range_high": (high, told["range"]),
     }
     return xarray.Dataset({

@@ -3,21 +3,34 @@
 import numpy as np
 import xarray
 
-from radiogenomics.analysis import detection, regions, statistics
+from radiogenomics.analysis import detection, gene_permutation, regions, statistics
 
 
-def gene_table(run, effects, seeds, real, positions):
+def test_quantities(run, tested, chosen, outcomes):
+    """`Evidence` [genes, F] of each version of the outcomes [C, patients, F]: see `gene_permutation.test_genes`.
+
+    `chosen` is the slice of the tested gradients' image quantities that the outcomes are of.
+    """
+    groups = [fold.held_out for fold in run.folds]
+    rest = np.setdiff1d(np.arange(len(run.cohort.patients)), np.concatenate(groups))  # trained on, of another cohort
+    folds = [fold._replace(sensitivity=fold.sensitivity[:, chosen]) for fold in tested]
+    return gene_permutation.test_genes(
+        folds, outcomes, [*groups, rest] if len(rest) else groups, run.config.map.permutations, run.config.seed
+    )
+
+
+def gene_table(run, effects, seeds, evidence, positions):
     """Gene x feature variables.
 
     Args:
       run: a `Run`; reads `map` and `seed` of its config.
       effects: `patient_effects.Effects`.
       seeds: squared errors of the trainings' seeds, as of `patient_effects.average_effects`.
-      real: [patients, F] real features less what the covariates explain.
+      evidence: `Evidence` [G, F] on the features.
       positions: positions of each fold's patients.
     """
-    count, associated = real.shape[1], effects.associated[:, : real.shape[1]]
-    evidence = _evidence(run, effects.predicted[:, :count], real, positions)
+    count = evidence.score.shape[1]
+    associated = effects.associated[:, :count]
     table = {
         "sensitivity": effects.sensitivity[:, :count].mean(axis=0).T,
         "association": associated.mean(axis=0).T,
@@ -29,12 +42,15 @@ def gene_table(run, effects, seeds, real, positions):
     return _dataset(table, ("gene", "feature")).assign_attrs(limit)
 
 
-def metagene_table(run, effects, seeds, real, positions):
+def metagene_table(run, effects, seeds, tested, real, positions):
     """Metagene x feature variables; what is tested is the derivative times the patient's metagene, as for genes.
 
-    Arguments as `gene_table`.
+    Args:
+      run, effects, seeds, positions: as `gene_table`.
+      tested: see `patient_effects.tested_metagenes`.
+      real: [patients, F] real features less what the covariates explain.
     """
-    evidence = _evidence(run, effects.metagene_predicted[:, : real.shape[1]], real, positions)
+    (evidence,) = test_quantities(run, tested, slice(real.shape[1]), real[None])
     table = {
         "metagene_effect": effects.metagene_effect.mean(axis=0).T,
         "metagene_effect_se": _standard_error(run, effects.metagene_effect, positions, seeds["metagene_effect"]).T,
@@ -42,24 +58,24 @@ def metagene_table(run, effects, seeds, real, positions):
     return _dataset(table, ("metagene", "feature"))
 
 
-def region_table(run, effects, seeds, real, positions):
+def region_table(run, effects, seeds, tested, real, positions):
     """Gene x region and metagene x region variables, and whether the genes control each region's attenuation.
 
-    Two families of tests, one over genes and regions, one over metagenes and regions, as in `gene_table`; `real` are
-    regional means [patients, R] less what the covariates explain.
+    Two families of tests, one over genes and regions, one over metagenes and regions; `tested` are the folds of both,
+    `real` regional means [patients, R] less what the covariates explain, the rest is as in `gene_table`.
     """
-    count = real.shape[1]
-    table, settings = xarray.Dataset(), run.config.map
-    for dim, prefix, associated, predicted, error in (
-        ("gene", "region_", effects.associated, effects.predicted, seeds["associated"]),
-        ("metagene", "metagene_region_", effects.metagene_associated, effects.metagene_predicted,
-         seeds["metagene_associated"]),
+    count, settings = real.shape[1], run.config.map
+    table = xarray.Dataset()
+    for dim, prefix, associated, error, folds in (
+        ("gene", "region_", effects.associated, seeds["associated"], tested[0]),
+        ("metagene", "metagene_region_", effects.metagene_associated, seeds["metagene_associated"], tested[1]),
     ):
         own = associated[:, -count:]
+        (evidence,) = test_quantities(run, folds, slice(-count, None), real[None])
         values = {
             f"{prefix}association": own.mean(axis=0).T,
             f"{prefix}se": _standard_error(run, own, positions, error[-count:]).T,
-        } | _named(prefix, _evidence(run, predicted[:, -count:], real, positions))
+        } | _named(prefix, evidence)
         table.update(_dataset(values, (dim, "region")))
     gate = statistics.permutation_evidence(
         effects.region_hu[:, :, None], real, positions, settings.permutations, run.config.seed
@@ -71,10 +87,6 @@ def region_table(run, effects, seeds, real, positions):
     return table.assign_coords(
         region=list(regions.REGIONS), region_definition=("region", [regions.DEFINITIONS[n] for n in regions.REGIONS])
     )
-
-
-def _evidence(run, predicted, real, positions):
-    return statistics.permutation_evidence(predicted, real, positions, run.config.map.permutations, run.config.seed)
 
 
 def _named(prefix, evidence):

@@ -33,7 +33,7 @@ import numpy as np
 from radiogenomics import provenance
 from radiogenomics.analysis import confounders, evidence_tables, metagenes, regions, transfer
 from radiogenomics.analysis import features as feature_values
-from radiogenomics.analysis.patient_effects import average_effects, measure_effects
+from radiogenomics.analysis.patient_effects import average_effects, measure_effects, tested_folds, tested_metagenes
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature, resolve
@@ -42,10 +42,10 @@ from radiogenomics.train import rundir
 UNITS = {
     "sensitivity": "feature unit per gene SD", "association": "feature unit per gene SD",
     "metagene_effect": "feature unit, from -1 to +1 SD", "pixel_effect": "HU per SD",
-    "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' features",
+    "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' genes, pooled over genes",
     "metagene_stability": "mean best-match Jaccard index over bootstraps of patients",
     "region_association": "HU per gene SD", "metagene_region_association": "HU per metagene SD",
-    "region_p": "within-fold permutation of patients' regional means",
+    "region_p": "within-fold permutation of patients' genes, pooled over genes",
 }
 
 
@@ -58,6 +58,7 @@ class Predictions(NamedTuple):
     genes: tuple  # [G] symbols
     features: tuple  # [F]
     supported: np.ndarray  # [F] the gate's verdict
+    tested: list  # of `gene_permutation.TestedFold`, what the genes' p-values were made from
 
 
 def radiogenomic_map(
@@ -110,21 +111,31 @@ def map_with_predictions(
     measured = feature_values.real_features(run.cohort, names).to_numpy()
     measured = np.concatenate([measured, regions.real_region_means(run)], axis=1)
     real = feature_values.adjust_features(run, measured, adjust)[rows]
-    effects, seeds = average_effects(
-        [measure_effects(one, names, _mapped_rows(one, patients), columns, groups.weights) for one in runs]
+    count, folds_of = len(names), [_mapped_rows(one, patients) for one in runs]
+    effects, seeds = average_effects([
+        measure_effects(one, names, mapped, columns, groups.weights)
+        for one, mapped in zip(runs, folds_of, strict=True)
+    ])
+    tested = tested_folds(folds_of, effects.gradient, columns)
+    evidence, unadjusted = evidence_tables.test_quantities(
+        run, tested, slice(count), np.stack([real[:, :count], measured[rows, :count]])
     )
-    count = len(names)
-    dataset = evidence_tables.gene_table(run, effects, seeds, real[:, :count], positions)
+    dataset = evidence_tables.gene_table(run, effects, seeds, evidence, positions)
     dataset.update(confounders.confounder_table(
-        run, effects.predicted[:, :count], measured[rows, :count], real[:, :count], rows, positions
+        run, unadjusted, effects.predicted[:, :count], real[:, :count], rows, positions
     ))
-    dataset.update(evidence_tables.metagene_table(run, effects, seeds, real[:, :count], positions))
-    dataset.update(evidence_tables.region_table(run, effects, seeds, real[:, count:], positions))
+    by_metagene = tested_metagenes(folds_of, tested, groups.weights)
+    dataset.update(evidence_tables.metagene_table(run, effects, seeds, by_metagene, real[:, :count], positions))
+    dataset.update(evidence_tables.region_table(run, effects, seeds, (tested, by_metagene), real[:, count:], positions))
     _describe(run, dataset, effects, groups, columns, real[:, :count])
     _stamp(dataset, names, gate)
     dataset = _label(runs, dataset, names, columns, rows, groups, adjust)
     symbols, supported = tuple(map(str, dataset["gene"].values)), dataset["supported"].values
-    return dataset, Predictions(effects.predicted[:, :count], real[:, :count], positions, symbols, names, supported)
+    predictions = Predictions(
+        effects.predicted[:, :count], real[:, :count], positions, symbols, names, supported,
+        [fold._replace(sensitivity=fold.sensitivity[:, :count]) for fold in tested],
+    )
+    return dataset, predictions
 
 
 def check_trainings(runs):

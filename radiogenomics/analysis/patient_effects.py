@@ -7,6 +7,7 @@ import numpy as np
 import tqdm
 
 from radiogenomics.analysis import association, jacobian, regions, synthesis
+from radiogenomics.analysis.gene_permutation import TestedFold
 from radiogenomics.errors import InputError
 from radiogenomics.train import sharding
 
@@ -21,7 +22,7 @@ class Effects(NamedTuple):
     associated: np.ndarray  # [patients, I, G] the same with what moves with the gene
     predicted: np.ndarray  # [patients, I, G] association times the patient's gene
     metagene_associated: np.ndarray  # [patients, I, M] feature unit per metagene SD
-    metagene_predicted: np.ndarray  # [patients, I, M]
+    gradient: np.ndarray  # [patients, I, K] by component; of several trainings, their components side by side
     metagene_effect: np.ndarray  # [patients, F, M] finite, from -1 to +1 SD
     region_hu: np.ndarray  # [patients, R] of the synthesised nodules
     image: np.ndarray  # [M, *S] mean change in HU per metagene SD
@@ -50,8 +51,7 @@ def measure_effects(run, names, folds, columns, weights):
         finite = perturb_metagenes(fold, rows, weights, draws, measure)
         parts.append((
             *gene_effects(fold, rows, by_component, columns),
-            along, along * association.metagene_scores(fold, weights)[rows][:, None],
-            finite[0], regions.synthesised_region_means(run, fold, rows, draws), *finite[1:],
+            along, by_component, finite[0], regions.synthesised_region_means(run, fold, rows, draws), *finite[1:],
         ))
     *by_patient, image, mask = zip(*parts, strict=True)
     pixels = (np.average(per_fold, axis=0, weights=counts) for per_fold in (image, mask))
@@ -151,4 +151,30 @@ def average_effects(each):
              for name, values in means.items()}
     if len(each) == 1:
         return each[0], seeds
-    return Effects(*(np.mean(arrays, axis=0, dtype=np.float32) for arrays in zip(*each, strict=True))), seeds
+    mean = Effects(*(np.mean(arrays, axis=0, dtype=np.float32) for arrays in zip(*each, strict=True)))
+    return mean._replace(gradient=np.concatenate([one.gradient for one in each], axis=-1) / len(each)), seeds
+
+
+def tested_folds(folds_of, gradient, columns):
+    """What the evidence on genes takes from every fold.
+
+    Args:
+      folds_of: of each training its [(fold, held-out rows)]; trainings share folds and standardised genes.
+      gradient: [patients, I, K of all trainings] of `average_effects`.
+      columns: [G] of the genes.
+    """
+    parts = np.split(gradient, np.cumsum([len(rows) for _, rows in folds_of[0]])[:-1])
+    tested = []
+    for part, same in zip(parts, zip(*folds_of, strict=True), strict=True):
+        fold, rows = same[0]
+        components = np.concatenate([one.components for one, _ in same], axis=1)
+        tested.append(TestedFold(part, components, fold.genes[:, columns], fold.training, rows))
+    return tested
+
+
+def tested_metagenes(folds_of, tested, weights):
+    """The `tested` folds with the scores of metagenes [all genes, M] in the place of genes."""
+    return [
+        one._replace(genes=association.metagene_scores(fold, weights))
+        for one, (fold, _) in zip(tested, folds_of[0], strict=True)
+    ]

@@ -112,9 +112,20 @@ def _studentised_correlation(outcomes, powers, sizes):
     norm 1 in every fold. The residual's error, not the outcome's, keeps the power of strong links.
     """
     product = outcomes @ powers[0]
-    r = product / len(sizes)
-    spread = np.square(outcomes) @ powers[1] - 2.0 * r * (outcomes @ powers[2]) + np.square(r) * powers[3].sum(axis=0)
-    t = product / len(sizes) * np.sqrt(sum(1.0 / size for size in sizes) / (np.maximum(spread, 0.0) + 1e-12))
+    spread = (np.square(outcomes) @ powers[1], outcomes @ powers[2], powers[3].sum(axis=0))
+    return studentise(product / len(sizes), spread, sizes)
+
+
+def studentise(r, spread, sizes):
+    """Correlations over their standard errors, on the scale of correlations.
+
+    Args:
+      r: [...] mean over folds of the within-fold correlations of predictors z with outcomes y, of norm 1 in every fold.
+      spread: the sums over patients of y^2 z^2, y z^3 and z^4, each [...].
+      sizes: patients of each fold.
+    """
+    square = spread[0] - 2.0 * r * spread[1] + np.square(r) * spread[2]
+    t = r * np.sqrt(sum(1.0 / size for size in sizes) / (np.maximum(square, 0.0) + 1e-12))
     return t / np.sqrt(1.0 + np.square(t))
 
 

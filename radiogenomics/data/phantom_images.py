@@ -9,6 +9,7 @@ from scipy import ndimage, special
 FACTORS = ("diameter", "attenuation", "spiculation", "texture", "core", "elongation")
 SPACING_MM = (1.0, 1.0, 1.0)
 MARGIN_MM = 12  # of the lung around a volume of interest in the axial plane, either side
+SLAB_MM = 5  # of a nodule drawn alone, either side of its central slice
 LENGTHS = 3.0  # of the lung in volumes of interest: the nodule lies in the first, the nodule-free places in the rest
 SOFT_TISSUE_HU = 40.0
 CHEST_RADIUS_MM = 90.0
@@ -176,18 +177,44 @@ def _insert_nodule(config, volume, wall, center, nodule, generator):
     half = int(np.ceil(1.5 * nodule["radius_mm"] * nodule["axis_ratio"] ** 0.5 + nodule["spike_mm"])) + 3
     low = np.maximum(np.floor(center).astype(int) - half, 0)
     window = tuple(slice(start, start + 2 * half + 2) for start in low)
-    sides = volume[window].shape
-    offset = np.stack(np.meshgrid(*map(np.arange, sides), indexing="ij"), axis=-1) + low - center
+    mask = np.zeros(volume.shape, dtype=bool)
+    mask[window] = _blend_nodule(config, volume[window], wall[window], low - center, nodule, generator, generator)
+    return mask
+
+
+def _blend_nodule(config, block, wall, first_mm, nodule, surface_generator, interior_generator):
+    """Blends the nodule into `block` in place, whose first voxel lies `first_mm` from its centre; returns its mask."""
+    sides = block.shape
+    offset = np.stack(np.meshgrid(*map(np.arange, sides), indexing="ij"), axis=-1) + first_mm
     distance = np.linalg.norm(offset, axis=-1)
     unit = (offset / np.maximum(distance, 1e-6)[..., None]).astype(np.float32)
-    surface = _surface(config, nodule, generator)(unit.reshape(-1, 3)).reshape(sides)
-    share = np.clip((surface - distance) / (2.0 * config.phantom.edge_mm) + 0.5, 0.0, 1.0) * (1.0 - wall[window])
+    surface = _surface(config, nodule, surface_generator)(unit.reshape(-1, 3)).reshape(sides)
+    share = np.clip((surface - distance) / (2.0 * config.phantom.edge_mm) + 0.5, 0.0, 1.0) * (1.0 - wall)
     inside = share > 0.5
-    interior = _interior(config, nodule, distance / surface, inside, generator)
-    volume[window] += share * (interior - volume[window])
-    mask = np.zeros(volume.shape, dtype=bool)
-    mask[window] = inside
-    return mask
+    interior = _interior(config, nodule, distance / surface, inside, interior_generator)
+    block += share * (interior - block)
+    return inside
+
+
+def draw_nodule(config, factors, surface_generator, interior_generator):
+    """The central slices of one nodule in even lung, as the kernel of batch 1 shows it without noise.
+
+    Args:
+      config: the configuration; reads `phantom` and `data`.
+      factors: factor name -> standard normal value.
+      surface_generator: numpy Generator of its shape.
+      interior_generator: numpy Generator of its texture.
+
+    Returns:
+      (volume_hu float32 [2 SLAB_MM + 1, side, side] at 1 mm, the nodule's centre [3] as an index).
+    """
+    side = int(np.ceil(config.data.extent_mm)) + MARGIN_MM
+    volume = np.full((2 * SLAB_MM + 1, side, side), config.phantom.parenchyma_hu, np.float32)
+    center = np.array([SLAB_MM, 0.5 * side, 0.5 * side]) + 0.25  # on no voxel: a direction needs a distance
+    wall = np.zeros(volume.shape, np.float32)
+    nodule = shape_nodule(config, factors)
+    _blend_nodule(config, volume, wall, -center, nodule, surface_generator, interior_generator)
+    return ndimage.gaussian_filter(volume, config.phantom.kernel_sigma_mm[0], mode="nearest"), center
 
 
 def _interior(config, nodule, relative_radius, inside, generator):

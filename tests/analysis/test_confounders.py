@@ -34,7 +34,8 @@ def made_up():
 
 def test_what_the_batch_alone_explains_is_kept_beside(made_up):
     run, predicted, measured, adjusted = made_up
-    table = confounders.confounder_table(run, predicted, measured, adjusted, np.arange(80), FOLDS)
+    unadjusted = statistics.permutation_evidence(predicted, measured, FOLDS, 199, 0)
+    table = confounders.confounder_table(run, unadjusted, predicted, adjusted, np.arange(80), FOLDS)
     adjusted_score = statistics.permutation_evidence(predicted, adjusted, FOLDS, 199, 0)
     assert float(table["score_unadjusted"][2, 1]) > 0.5 and float(table["p_unadjusted"][2, 1]) == pytest.approx(1 / 200)
     assert adjusted_score.score[2, 1] < 0.3
@@ -44,7 +45,8 @@ def test_what_the_batch_alone_explains_is_kept_beside(made_up):
 
 def test_the_range_shows_a_link_of_one_site_only(made_up):
     run, predicted, measured, adjusted = made_up
-    table = confounders.confounder_table(run, predicted, measured, adjusted, np.arange(80), FOLDS)
+    unadjusted = statistics.permutation_evidence(predicted, measured, FOLDS, 99, 0)
+    table = confounders.confounder_table(run, unadjusted, predicted, adjusted, np.arange(80), FOLDS)
     low, high = table["score_range_low"][:, 0], table["score_range_high"][:, 0]
     assert float(low[0]) > 0.8 and float(low[1]) < 0.4 and float(high[1]) > 0.8
     told = table["score_range_low"].attrs["note"]

@@ -27,7 +27,7 @@ def make_predictions(seed=0, link=0.0, together=0.8):
     real = generator.standard_normal((40, 2))
     real[:, 0] += link * latent[:, 1]
     predicted = np.repeat(genes[:, None], 2, axis=1).astype(np.float32)
-    return Predictions(predicted, real, FOLDS, GENES, ("size", "level"), np.array([True, False]))
+    return Predictions(predicted, real, FOLDS, GENES, ("size", "level"), np.array([True, False]), [])
 
 
 def evidence(predictions, permutations=199, seed=0):

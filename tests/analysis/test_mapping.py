@@ -126,10 +126,10 @@ def test_several_trainings_are_one_map_whose_errors_include_their_seeds(run, mon
     """Made-up effects of the patients, two genes, one feature and three regions, one metagene."""
     def make_effects(run, names, folds, columns, weights):
         generator = np.random.default_rng(run.config.seed)
-        values = generator.standard_normal((24, 4, 2))
+        values, gradient = generator.standard_normal((24, 4, 2)), generator.standard_normal((24, 4, 5))
         image = np.full((1, 16, 16), run.config.seed)
         return patient_effects.Effects(
-            *[values] * 3, *[values[..., :1]] * 2, values[:, :1, :1], values[:, :3, 0], image, image
+            *[values] * 3, values[..., :1], gradient, values[:, :1, :1], values[:, :3, 0], image, image
         )
 
     monkeypatch.setattr(mapping, "measure_effects", make_effects)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from radiogenomics.analysis import evidence_tables, features, patient_effects, regions, synthesis
+from radiogenomics.analysis.gene_permutation import TestedFold
 
 INDICES = np.indices((24, 24)) - 11.5
 
@@ -99,15 +100,21 @@ def test_a_region_that_genes_drive_is_found():
     generator = np.random.default_rng(0)
     genes, real = generator.standard_normal((60, 4)), generator.standard_normal((60, 3))
     real[:, 0] += 1.5 * genes[:, 0]
-    associated = np.ones((60, 5, 4))
-    predicted = associated * genes[:, None]
+    halves, patients = [np.arange(30), np.arange(30, 60)], np.arange(60)
+    associated, gradient = np.ones((60, 5, 4)), np.ones((60, 5, 1))
     effects = patient_effects.Effects(
-        associated, associated, predicted, associated, predicted, associated[:, :2], real + 0.3, None, None
+        associated, associated, associated * genes[:, None], associated, gradient, associated[:, :2], real + 0.3, None,
+        None,
     )
-    settings = {"seed": 0, "map": {"permutations": 199, "bootstraps": 20}}
-    run = types.SimpleNamespace(config=ml_collections.ConfigDict(settings))
+    tested = [
+        TestedFold(gradient[rows], genes[:, :1], genes, np.setdiff1d(patients, rows), rows) for rows in halves
+    ]
+    run = types.SimpleNamespace(
+        config=ml_collections.ConfigDict({"seed": 0, "map": {"permutations": 199, "bootstraps": 20}}),
+        folds=[types.SimpleNamespace(held_out=rows) for rows in halves], cohort=types.SimpleNamespace(patients=patients),
+    )
     seeds = {name: np.zeros((5, 4)) for name in patient_effects.VARIED}
-    table = evidence_tables.region_table(run, effects, seeds, real, [np.arange(30), np.arange(30, 60)])
+    table = evidence_tables.region_table(run, effects, seeds, (tested, tested), real, halves)
     assert float(table["region_p_max"].sel(region="core")[0]) == pytest.approx(0.005)
     others = np.delete(table["region_p_max"].values.ravel(), 0)
     assert (others > 0.05).all() and table["region_supported"].all()

@@ -51,9 +51,10 @@ def test_the_map_is_of_the_new_patients_alone(whole, run, monkeypatch):
     def make_effects(run, names, folds, columns, weights):
         seen.extend(folds)
         values = np.random.default_rng(0).standard_normal((sum(len(rows) for _, rows in folds), 4, 2))
+        gradient = np.concatenate([values, values, values[..., :1]], axis=-1)
         image = np.zeros((1, 16, 16))
         return patient_effects.Effects(
-            *[values] * 3, *[values[..., :1]] * 2, values[:, :1, :1], values[:, :3, 0], image, image
+            *[values] * 3, values[..., :1], gradient, values[:, :1, :1], values[:, :3, 0], image, image
         )
 
     monkeypatch.setattr(mapping, "measure_effects", make_effects)

@@ -5,19 +5,42 @@ from radiogenomics.benchmark import feature_speed, jacobian_speed, recovery, spe
 from radiogenomics.errors import InputError
 
 
-def test_recovery_scores_every_route_on_every_link(make_config, tmp_path):
-    config = make_config(train={"steps": 2})
-    table = recovery.run_suite(config, tmp_path)
-    assert list(table.index) == sorted(name for name, _, _ in recovery.ROUTES)
-    assert table.drop(columns="mean").shape[1] == len(config.phantom.links)
-    assert ((table > 0) & (table <= 1)).all().all()
+def test_recovery_scores_every_route_on_every_link(config, monkeypatch, tmp_path):
+    # As the other tests of the tiny run, so that nothing is compiled anew.
+    monkeypatch.setattr(recovery, "POOL", 24)
+    monkeypatch.setattr(recovery, "COHORTS", 4)
+    monkeypatch.setattr(recovery, "NODULES", 1)
+    monkeypatch.setattr(recovery, "_unadjusted_generator", lambda *_: {"map": "generator, unadjusted", "hits": 0})
+    targets = recovery.run_suite(config, tmp_path, seeds=1, patients=(), effects=())
     written = pd.read_csv(tmp_path / "recovery.csv")
     assert len(written) == len(recovery.ROUTES) * len(config.phantom.links)
+    assert written["average_precision"].between(0, 1).all() and written["auroc"].between(0, 1).all()
+    assert set(written["route"][written["power"].notna()]) == {route.name for route in recovery.ROUTES if route.tested}
+    located = pd.read_csv(tmp_path / "localisation.csv")
+    assert len(located) == 3 * len(config.phantom.links) and located["auroc"].between(0, 1).all()
+    found = pd.read_csv(tmp_path / "discoveries.csv")
+    assert set(found["map"]) > {"generator", "spearman", "spearman, unadjusted", "generator, features unadjusted"}
+    assert {"measured", "needed", "reached"} == set(targets.columns)
+    # A second call reads what the first has measured.
+    monkeypatch.setattr(recovery, "score_phantom", None)
+    assert recovery.run_suite(config, tmp_path, seeds=1, patients=(), effects=()).equals(targets)
 
 
-def test_recovery_needs_a_planted_truth(make_config, tmp_path):
+def test_phantoms_differ_in_kind_and_seed(full_config):
+    config = full_config("phantom")
+    varied = recovery.vary_phantom(config, (60, 0.3), 2)
+    assert (varied.phantom.patients, varied.phantom.effect, varied.seed) == (60, 0.3, 2 * config.data.folds)
+    assert recovery.vary_phantom(config, (130, 0.9), 0) == config
+
+
+def test_recovery_needs_a_planted_truth_of_one_effect(make_config, config, tmp_path):
     with pytest.raises(InputError, match="data.source: 'files'"):
         recovery.run_suite(make_config("nsclc"), tmp_path)
+    with pytest.raises(InputError, match="--seeds: 0"):
+        recovery.run_suite(config, tmp_path, seeds=0)
+    config.phantom.links = [dict(link) | {"effect": 0.5} for link in config.phantom.links]
+    with pytest.raises(InputError, match="a link with an effect of its own"):
+        recovery.run_suite(config, tmp_path)
 
 
 def test_speed_compares_equal_jacobians(config, monkeypatch, tmp_path):

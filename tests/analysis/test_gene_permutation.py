@@ -1,0 +1,85 @@
+"""Null genes beside a true link: permuting features is too bold, permuting genes keeps its level."""
+
+import numpy as np
+import pytest
+
+from radiogenomics.analysis import gene_permutation, statistics
+from radiogenomics.errors import InputError
+
+PATIENTS, NULL = 60, 150
+GROUPS = [np.arange(PATIENTS)[fold::3] for fold in range(3)]
+ORDER = np.concatenate(GROUPS)
+
+
+def make_folds(seed, kind):
+    """(folds, outcomes [1, patients, 1]): a generator that knows what component 0 does, its gene and null ones."""
+    generator = np.random.default_rng(seed)
+    components = generator.standard_normal((PATIENTS, 2)).astype(np.float32)
+    driver = components[:, 0]
+    signal, slope = (driver, np.ones(PATIENTS)) if kind == "linear" else (driver**2 - 1.0, 2.0 * driver)
+    outcome = signal + 0.4 * generator.standard_normal(PATIENTS)
+    genes = generator.standard_normal((PATIENTS, 1 + NULL)).astype(np.float32)
+    genes[:, 0] = driver + 0.3 * genes[:, 0]
+    gradient = np.stack([slope, np.zeros(PATIENTS)], axis=1)[:, None].astype(np.float32)  # [patients, 1, 2]
+    folds = [
+        gene_permutation.TestedFold(gradient[rows], components, genes, np.setdiff1d(np.arange(PATIENTS), rows), rows)
+        for rows in GROUPS
+    ]
+    return folds, outcome[ORDER][None, :, None].astype(np.float32)
+
+
+def predict(folds):
+    """[patients, 1, M] of the folds, in their order."""
+    parts = []
+    for fold in folds:
+        components = fold.components[fold.training] - fold.components[fold.training].mean(axis=0)
+        effect = fold.sensitivity @ (components.T @ fold.genes[fold.training])
+        parts.append(effect * fold.genes[fold.held_out][:, None])
+    return np.concatenate(parts)
+
+
+@pytest.fixture(scope="module", params=["linear", "u"])
+def trials(request):
+    """([(evidence by genes, evidence by features)] of twelve cohorts, kind of the link)."""
+    positions = np.split(np.arange(PATIENTS), 3)
+    found = []
+    for seed in range(12):
+        folds, outcomes = make_folds(seed, request.param)
+        by_features = statistics.permutation_evidence(predict(folds), outcomes[0], positions, 199, seed)
+        found.append((gene_permutation.test_genes(folds, outcomes, GROUPS, 60, seed)[0], by_features))
+    return found, request.param
+
+
+def test_null_genes_keep_their_level_and_permuted_features_do_not(trials):
+    p = np.array([[evidence.p[1:, 0] for evidence in pair] for pair in trials[0]])  # [cohorts, 2, NULL]
+    by_genes, by_features = (p <= 0.02).mean(axis=(0, 2))
+    assert abs(by_genes - 0.02) < 0.01
+    assert by_features > 1.5 * 0.02
+
+
+def test_the_link_is_found_family_wise(trials):
+    assert all(pair[0].p_max[0, 0] == pytest.approx(1 / 61) for pair in trials[0])
+    null = np.array([pair[0].p_max[1:, 0].min() for pair in trials[0]])
+    assert (null < 0.05).mean() < 0.4
+
+
+def test_the_score_is_the_cross_fitted_correlation(trials):
+    by_genes, by_features = trials[0][0]
+    np.testing.assert_allclose(by_genes.score, by_features.score, atol=1e-5)
+
+
+def test_versions_of_the_features_are_tested_side_by_side():
+    folds, outcomes = make_folds(0, "linear")
+    missing = outcomes[:, ::-1].copy()
+    missing[0, 0, 0] = np.nan
+    both = gene_permutation.test_genes(folds, np.concatenate([outcomes, missing]), GROUPS, 20, 3)
+    for evidence, version in zip(both, (outcomes, missing), strict=True):
+        alone = gene_permutation.test_genes(folds, version, GROUPS, 20, 3)[0]
+        for one, other in zip(evidence, alone, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    assert np.isfinite(both[1].p).all() and both[1].largest.shape == (20,)
+
+
+def test_no_permutation_is_no_evidence():
+    with pytest.raises(InputError, match="map.permutations: 0"):
+        gene_permutation.test_genes(*make_folds(0, "linear"), GROUPS, 0, 0)
