@@ -204,10 +204,13 @@ def look(config, discriminator, image, mask):
     return discriminator(pair[:, :1], pair[:, 1:])
 
 
-def discriminator_loss(config, generator, discriminator, batch):
-    """Hinge loss of three heads on real, synthesised and mismatched examples."""
-    with torch.no_grad():
-        image, mask = generator(batch["background"], batch["mixed_components"], batch["noise"])
+def synthesise(config, generator, discriminator, batch):
+    """(image, mask) of a batch."""
+    return generator(batch["background"], batch["mixed_components"], batch["noise"])
+
+
+def discriminator_loss(config, generator, discriminator, batch, image, mask):
+    """Hinge loss of three heads on real, synthesised (detached) and mismatched examples."""
     of_real = look(config, discriminator, batch["real"], batch["real_mask"])
     of_fake = look(config, discriminator, image, mask)
     real = discriminator.judge(of_real, batch["components"])
@@ -217,9 +220,8 @@ def discriminator_loss(config, generator, discriminator, batch):
     return _hinge(real[0], fake[0]) + _hinge(real[1], fake[1]) + match
 
 
-def generator_loss(config, generator, discriminator, batch):
+def generator_loss(config, generator, discriminator, batch, image, mask):
     """Adversarial, match, radiomic and softness terms."""
-    image, mask = generator(batch["background"], batch["mixed_components"], batch["noise"])
     verdict = discriminator.judge(look(config, discriminator, image, mask), batch["mixed_components"])
     low, high = config.data.window_hu
     image_hu = (image[:, 0].float() + 1.0) * ((high - low) / 2.0) + low

@@ -129,11 +129,14 @@ def make_networks(config, components):
     return Generator(config, components), Discriminator(config)
 
 
-def discriminator_loss(config, generator, discriminator, batch):
-    """The four least-squares tuples: real, another patient's, another patient's mask, synthesised."""
-    with torch.no_grad():
-        code = generator.mapper(batch["components"])
-        image, mask = generator(batch["background"], code, batch["noise"])
+def synthesise(config, generator, discriminator, batch):
+    """(image, mask, code) of a batch."""
+    code = generator.mapper(batch["components"])
+    return *generator(batch["background"], code, batch["noise"]), code
+
+
+def discriminator_loss(config, generator, discriminator, batch, image, mask, code):
+    """The four least-squares tuples: real, another patient's, another patient's mask, synthesised (detached)."""
     others = (batch["real"][batch["others"]], batch["real_mask"][batch["others"]])
     tuples = (
         ((1.0, 1.0, 1.0), batch["real"], batch["real_mask"]),
@@ -146,10 +149,8 @@ def discriminator_loss(config, generator, discriminator, batch):
     )
 
 
-def generator_loss(config, generator, discriminator, batch):
+def generator_loss(config, generator, discriminator, batch, image, mask, code):
     """The generator's least-squares terms and the L1 term outside of the dilated mask."""
-    code = generator.mapper(batch["components"])
-    image, mask = generator(batch["background"], code, batch["noise"])
     adversarial = _least_squares(config, discriminator(image, 2.0 * mask - 1.0, code), (1.0, 1.0, 1.0))
     nodule = (mask.detach() >= 0.5).float()
     eroded = 1.0 - functional.max_pool2d(nodule, EROSION, 1, EROSION // 2)

@@ -1,7 +1,7 @@
 """A whole training step in PyTorch: batch, both networks' losses, two Adams, moving average; eager or compiled.
 
 Plain means: what a PyTorch user would write first. NCHW, one `backward` a network, standard optimisers. Compiled means
-`torch.compile` of either loss as a whole; its backward pass is compiled with it, the optimisers are not.
+`torch.compile` of synthesis and of either loss, with their backward passes; the optimisers are not compiled.
 """
 
 import contextlib
@@ -15,6 +15,8 @@ import torch
 from radiogenomics.benchmark import torch_features, torch_film, torch_published
 from radiogenomics.errors import InputError
 from radiogenomics.train import losses
+
+PARTS = ("synthesise", "discriminator_loss", "generator_loss")  # of a step, in torch_film and torch_published
 
 
 def device():
@@ -46,19 +48,18 @@ def make_step(config, arrays, components, compiled):
     players = [_make_optimizer(config, generator, "generator_rate"),
                _make_optimizer(config, discriminator, "discriminator_rate")]
     networks = (generator, discriminator)
-    losses_of_both = (module.generator_loss, module.discriminator_loss)
-    objectives = [_close(objective, config, *networks) for objective in losses_of_both]
-    if compiled:
-        objectives = [torch.compile(objective) for objective in objectives]
+    functions = [_close(getattr(module, name), config, *networks) for name in PARTS]
+    synthesise, judge, learn = map(torch.compile, functions) if compiled else functions
 
     def step(indices):
         batch = gather_batch(config, resident, indices)
         with _precision(config):
-            loss = objectives[1](batch)
+            synthesised = synthesise(batch)  # once for both networks
+            loss = judge(batch, *(part.detach() for part in synthesised))
         _update(config, discriminator, *players[1], loss)
         discriminator.requires_grad_(False)
         with _precision(config):
-            loss = objectives[0](batch)
+            loss = learn(batch, *synthesised)
         _update(config, generator, *players[0], loss)
         discriminator.requires_grad_(True)
         with torch.no_grad():
@@ -69,9 +70,9 @@ def make_step(config, arrays, components, compiled):
     return step, networks
 
 
-def _close(objective, config, generator, discriminator):
-    def of_batch(batch):
-        return objective(config, generator, discriminator, batch)
+def _close(function, config, generator, discriminator):
+    def of_batch(*given):
+        return function(config, generator, discriminator, *given)
 
     return of_batch
 

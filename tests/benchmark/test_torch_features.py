@@ -9,6 +9,7 @@ from radiogenomics.benchmark.feature_speed import draw_regions
 from radiogenomics.radiomics import batch_soft_features
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # Threads that wait for each other cost minutes on a busy machine.
 torch_features = pytest.importorskip("radiogenomics.benchmark.torch_features")
 
 

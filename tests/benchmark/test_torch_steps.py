@@ -9,6 +9,7 @@ from radiogenomics.errors import InputError
 from radiogenomics.train.state import create_state, make_players
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # Threads that wait for each other cost minutes on a busy machine.
 torch_steps = pytest.importorskip("radiogenomics.benchmark.torch_steps")
 PUBLISHED_COUNTS = {"built": 44_077_952, "unused": 647_904, "discriminator": 8_560_131}
 
