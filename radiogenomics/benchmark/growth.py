@@ -56,7 +56,7 @@ def _change(config, change):
 
 def _step_seconds(config, patients=training_speed.PATIENTS, genes=training_speed.GENES, replicas=1):
     problem = training_speed.make_problem(config, patients, genes)
-    return training_speed.time_step(training_speed.compile_step(problem, replicas), STEPS)
+    return training_speed.time_step(training_speed.compile_step(problem, replicas), STEPS).seconds
 
 
 def _seconds_of_pixels(config, pixels):

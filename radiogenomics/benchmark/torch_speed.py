@@ -2,17 +2,16 @@
 
 import time
 
-import numpy as np
 import torch
 
 from radiogenomics.benchmark import torch_steps
-from radiogenomics.benchmark.timing import time_calls
+from radiogenomics.benchmark.timing import median_cost
 
 STEPS = 10
 
 
 def time_steps(problem, ours):
-    """Rows of the eager and the compiled step at the same batch and precision; `ours` is our median in seconds."""
+    """Rows of the eager and the compiled step at the same batch and precision; `ours` is our `Cost`."""
     rows = []
     for name, compiled in (("eager", False), ("compiled", True)):
         began = time.perf_counter()
@@ -26,8 +25,9 @@ def time_steps(problem, ours):
         call()
         first = time.perf_counter() - began
         call()
-        second = float(np.median(time_calls(call, repeats=STEPS)))
-        note = f"{second / ours:.2f}x ours; first step {first:.0f} s; {torch.get_num_threads()} threads"
-        rows.append({"what": f"training step, PyTorch {torch.__version__} {name} (ms)", "value": 1e3 * second,
+        cost = median_cost(call, STEPS)
+        note = f"{cost.seconds / ours.seconds:.2f}x ours, {cost.cpu_seconds / ours.cpu_seconds:.2f}x its CPU time; "
+        note += f"first step {first:.0f} s; {torch.get_num_threads()} threads"
+        rows.append({"what": f"training step, PyTorch {torch.__version__} {name} (ms)", "value": 1e3 * cost.seconds,
                      "note": note})
     return rows

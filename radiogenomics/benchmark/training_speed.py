@@ -18,7 +18,7 @@ import numpy as np
 from jax.experimental.compilation_cache import compilation_cache
 
 from radiogenomics.benchmark import ceilings
-from radiogenomics.benchmark.timing import time_calls
+from radiogenomics.benchmark.timing import median_cost, time_calls
 from radiogenomics.data import pipeline
 from radiogenomics.train import sharding, steps
 from radiogenomics.train.state import create_state, make_players
@@ -102,7 +102,7 @@ def compile_step(problem, replicas=1):
 
 
 def time_step(compiled, count=STEPS):
-    """Median seconds of a training step; the state moves on as in training, its buffers donated."""
+    """The `Cost` of a training step; the state moves on as in training, its buffers donated."""
     state = compiled.state
 
     def call():
@@ -110,7 +110,7 @@ def time_step(compiled, count=STEPS):
         state, _ = jax.block_until_ready(compiled.run(state, compiled.arrays, compiled.indices, compiled.keys))
 
     call()
-    return float(np.median(time_calls(call, repeats=count)))
+    return median_cost(call, count)
 
 
 def time_training(config):
@@ -119,11 +119,13 @@ def time_training(config):
     with fresh_cache():
         compiled = compile_step(problem)
         cold, warm = compiled.seconds, compile_step(problem).seconds
-    second = time_step(compiled)
+    cost = time_step(compiled)
+    second = cost.seconds
     drawn, placed = time_input(config, compiled)
     what = f"{config.model.architecture}, {config.data.size} px, batch {batch}, {config.model.dtype}"
     rows = [
-        {"what": f"training step, {what} (ms)", "value": 1e3 * second, "note": f"median of {STEPS}"},
+        {"what": f"training step, {what} (ms)", "value": 1e3 * second,
+         "note": f"median of {STEPS}; {1e3 * cost.cpu_seconds:.0f} ms of CPU time"},
         {"what": "training (images/s)", "value": batch / second, "note": ""},
         {"what": "input, of the step's time (%)", "value": 100.0 * (drawn + placed) / second,
          "note": f"drawing {1e6 * drawn:.0f} us, placing {1e6 * placed:.0f} us; aim below 2"},
@@ -131,7 +133,7 @@ def time_training(config):
         {"what": "compilation, from the persistent cache (s)", "value": warm, "note": f"{cold / warm:.1f}x faster"},
     ]
     rows += describe_use(compiled, second, config.model.dtype) + time_synthesis(problem)
-    rows += time_rivals(problem, second)
+    rows += time_rivals(problem, cost)
     return rows + (time_batches(config) if jax.default_backend() != "cpu" else [])
 
 
@@ -204,15 +206,15 @@ def time_batches(config):
         varied = config.copy_and_resolve_references()
         varied.model.dtype, varied.train.batch_size = "bfloat16", batch
         compiled = compile_step(make_problem(varied))
-        shares[batch] = 100.0 * ceilings.count_work(compiled.run)[0] / time_step(compiled) / ceiling
+        shares[batch] = 100.0 * ceilings.count_work(compiled.run)[0] / time_step(compiled).seconds / ceiling
     best = max(shares, key=shares.get)
     note = f"batch {best}; " + ", ".join(f"{batch}: {share:.1f}" for batch, share in shares.items())
     return [{"what": "share of the bfloat16 ceiling, best batch (%)", "value": shares[best], "note": note}]
 
 
-def time_rivals(problem, second):
+def time_rivals(problem, cost):
     """Rows of the step in PyTorch, eager and compiled, with ratios to ours; not measured where it is not installed."""
     if importlib.util.find_spec("torch") is None:
         logging.warning("torch is not installed: the training step has no rival")
         return [{"what": "training step, PyTorch (ms)", "value": np.nan, "note": "not measured: not installed"}]
-    return importlib.import_module("radiogenomics.benchmark.torch_speed").time_steps(problem, second)
+    return importlib.import_module("radiogenomics.benchmark.torch_speed").time_steps(problem, cost)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from radiogenomics.benchmark import growth, training_speed
+from radiogenomics.benchmark.timing import Cost
 
 
 def test_exponent_of_a_power_law():
@@ -19,7 +20,7 @@ def test_every_quantity_has_its_own_exponent(config, monkeypatch, tmp_path):
     def seconds(compiled, count):
         problem, replicas = compiled
         patients, pixels = len(problem.arrays.scaled.components), problem.arrays.patches.nodule_hu[0].size
-        return patients**0.5 * problem.components**1.0 * pixels**1.5 * replicas**2.0 / count
+        return Cost(patients**0.5 * problem.components**1.0 * pixels**1.5 * replicas**2.0 / count, 0.0)
 
     monkeypatch.setattr(training_speed, "compile_step", lambda problem, replicas: (problem, replicas))
     monkeypatch.setattr(training_speed, "time_step", seconds)
