@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from radiogenomics.models import strips
+
 LEAK = 0.2
 
 
@@ -14,7 +16,10 @@ def leaky_relu(features):
 
 def convolution(ndim, channels, stride=1, kernel=3, **kwargs):
     """An `nn.Conv` with `ndim` spatial axes and 'SAME' padding."""
-    return nn.Conv(channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME", **kwargs)
+    return nn.Conv(
+        channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME", conv_general_dilated=strips.convolve,
+        **kwargs,
+    )
 
 
 def repeatable(function, again):

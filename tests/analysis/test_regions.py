@@ -111,7 +111,8 @@ def test_a_region_that_genes_drive_is_found():
     ]
     run = types.SimpleNamespace(
         config=ml_collections.ConfigDict({"seed": 0, "map": {"permutations": 199, "bootstraps": 20}}),
-        folds=[types.SimpleNamespace(held_out=rows) for rows in halves], cohort=types.SimpleNamespace(patients=patients),
+        folds=[types.SimpleNamespace(held_out=rows) for rows in halves],
+        cohort=types.SimpleNamespace(patients=patients),
     )
     seeds = {name: np.zeros((5, 4)) for name in patient_effects.VARIED}
     table = evidence_tables.region_table(run, effects, seeds, (tested, tested), real, halves)

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from radiogenomics.benchmark import feature_speed, jacobian_speed, recovery, speed
+from radiogenomics.benchmark import ceilings, feature_speed, growth, jacobian_speed, recovery, speed, training_speed
 from radiogenomics.errors import InputError
 
 
@@ -49,12 +49,19 @@ def test_speed_compares_equal_jacobians(config, monkeypatch, tmp_path):
     monkeypatch.setattr(jacobian_speed, "PUBLISHED", jacobian_speed.PUBLISHED | small)
     for name, value in {"GENES": 60, "PATIENTS": 2, "RIVAL_PASSES": 4, "REPEATS": 1}.items():
         monkeypatch.setattr(jacobian_speed, name, value)
-    monkeypatch.setattr(speed, "GENES", 60)
     monkeypatch.setattr(feature_speed, "CASES", {2: (8, 16, (3.0, 5.0)), 3: (4, 12, (3.0, 5.0))})
     monkeypatch.setattr(feature_speed, "RIVAL_REGIONS", {"pyradiomics": 1, "mirp": 1})
     monkeypatch.setattr(feature_speed, "SOFT_PATCHES", 2)
+    monkeypatch.setattr(ceilings, "MATRIX_SIDE", {"cpu": 64})
+    monkeypatch.setattr(ceilings, "COPIED_MB", 1)
+    monkeypatch.setattr(training_speed, "STEPS", 1)
+    monkeypatch.setattr(training_speed, "time_rivals", lambda problem, second: [])
+    monkeypatch.setattr(growth, "time_growth", lambda config, out: [])
     table = speed.run_suite(config, tmp_path)
     assert (table["value"] > 0).all()
+    assert table.loc["compilation, from the persistent cache (s)", "value"] < table.loc[
+        "compilation of the step (s)", "value"
+    ]
     for name in ("default", "published 64 x 64"):
         note = table.loc[f"Jacobian, {name}: factored (s a patient)", "note"]
         assert float(note.split()[-1]) < 1e-5 and "MB of the process" in note
