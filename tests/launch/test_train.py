@@ -2,6 +2,7 @@
 when it diverges."""
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -22,7 +23,8 @@ def read_metrics(folder):
 
 def on_devices(count):
     """The environment of a launcher that finds so many devices and tells what becomes of its buffers."""
-    return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}", "WATCH_STEPS": "1"}
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
+    return {"XLA_FLAGS": flags, "WATCH_STEPS": "1"}
 
 
 @pytest.fixture(scope="module")
