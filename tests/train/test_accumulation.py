@@ -70,7 +70,8 @@ def take_step(config, material):
     state, metrics = step(*material)
     leaves = jax.tree.leaves_with_path((state.generator_optimizer, state.discriminator_optimizer))
     named = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves}
-    return {path: leaf for path, leaf in named.items() if ".mu[" in path}, jax.device_get(metrics)
+    moments = {path: leaf for path, leaf in named.items() if ".mu[" in path}
+    return moments, {name: float(value) for name, value in metrics.items()}
 
 
 def test_a_step_in_parts_computed_twice_is_the_step(shrink, material):
@@ -78,7 +79,7 @@ def test_a_step_in_parts_computed_twice_is_the_step(shrink, material):
     expected, of_whole = take_step(shrink(), material)
     found, metrics = take_step(shrink(accumulate=2, remat=True), material)
     sizes = {path: np.abs(values).max() for path, values in expected.items()}
-    assert set(found) == set(sizes) and sum(size > 1e-3 for size in sizes.values()) > 30
+    assert set(found) == set(sizes) and sum(size > 1e-3 for size in sizes.values()) > 20
     for path, size in sizes.items():
         np.testing.assert_allclose(found[path], expected[path], atol=2e-3 * size + 1e-5, err_msg=path)
     assert metrics == pytest.approx(of_whole, rel=1e-3, abs=1e-3)
