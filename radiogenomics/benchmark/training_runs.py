@@ -43,7 +43,10 @@ def vary(config, changes):
 
 def train_run(config, cohort, workdir):
     """The `Run` in `workdir`, trained to the end; InputError where the folder holds one with other settings."""
-    loop.train(config, cohort, workdir)
+    check_run(config, cohort, workdir)
+    # Training itself would first fit every fold's response surface again, which takes minutes.
+    if not all((workdir / name / "TRAIN_DONE").exists() for name in folds.fold_names(config, cohort)):
+        loop.train(config, cohort, workdir)
     return load_run(workdir, cohort)
 
 

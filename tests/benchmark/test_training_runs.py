@@ -56,3 +56,8 @@ def test_a_cache_of_ones_own_is_left_alone(tmp_path):
 
 def test_folder_names():
     assert training_runs.folder_name("published, MC-GAN's fusion") == "published-mc-gan-s-fusion"
+
+
+def test_a_finished_run_is_only_loaded(config, cohort, workdir, monkeypatch):
+    monkeypatch.setattr(training_runs.loop, "train", None)
+    assert len(training_runs.train_run(config, cohort, workdir).folds) == 2
