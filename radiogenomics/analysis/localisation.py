@@ -70,7 +70,7 @@ def voxelwise(cohort, weights, config, statistic):
     adjusted = features.adjust_rows(transform.covariates.design(cohort.covariates), pixels, everybody, everybody)
     # The design is in the adjusted values already; the single permutation is not looked at.
     found = dependence.STATISTICS[statistic](genes @ weights, adjusted, np.ones((len(pixels), 1)), 1, 0)
-    return found.score.T.reshape(weights.shape[1], *cohort.patch_shape)
+    return found.score.reshape(weights.shape[1], *cohort.patch_shape)
 
 
 def score_localisation(effect, change):

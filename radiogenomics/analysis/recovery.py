@@ -59,7 +59,8 @@ def count_discoveries(dataset, truth, fdr=0.05):
 
     Returns:
       {"hits", "false_discoveries", "false_share"} of gene-feature pairs with q < `fdr`, {"certain", "certain_false"}
-      with family-wise p < CERTAIN, and {"batch_hits", "batch_certain"}, those of genes of the batch module.
+      with family-wise p < CERTAIN, and {"batch_hits", "batch_certain"}, those of genes of the batch module, which
+      has "batch_pairs" in all.
     """
     genes = dataset["gene"].values
     tied = tied_genes(genes, truth)[:, None]
@@ -71,6 +72,7 @@ def count_discoveries(dataset, truth, fdr=0.05):
         "certain_false": int((certain & ~tied).sum()),
         "batch_hits": int(hit[batch].sum()),
         "batch_certain": int(certain[batch].sum()),
+        "batch_pairs": int(hit[batch].size),
     }
 
 

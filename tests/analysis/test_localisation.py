@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from radiogenomics.analysis import association, localisation, metagenes, synthesis
+from radiogenomics.data import transform
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,11 @@ def test_pixels_that_follow_a_module_stand_out(cohort, config, weights, statisti
     config.genes.adjust = ()
     found = localisation.voxelwise(cohort, weights, config, statistic)
     assert found.shape == (2, 16, 16) and np.isfinite(found).all()
+    if statistic == "spearman":
+        everybody = transform.standardise_everybody(cohort.expression, cohort.covariates, list(cohort.genes), config)[1]
+        pixel = [cohort.nodules.image_hu[cohort.nodules.patient == row, 5, 9].mean() for row in range(24)]
+        for module, scores in enumerate((everybody @ weights).T):
+            assert found[module, 5, 9] == pytest.approx(abs(stats.spearmanr(scores, pixel).statistic), abs=1e-5)
     # Module M01 drives the diameter: pixels around the nodule follow it, those of the corners do not.
     middle, corners = found[0, 4:12, 4:12], found[0][[0, 0, -1, -1], [0, -1, 0, -1]]
     assert middle.max() > np.abs(corners).max()

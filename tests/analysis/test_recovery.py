@@ -68,7 +68,7 @@ def test_discoveries_are_counted_over_all_features():
     counted = recovery.count_discoveries(make_map(np.zeros((2, 8)), q), TRUTH)
     assert counted == {
         "hits": 7, "false_discoveries": 3, "false_share": pytest.approx(3 / 7), "certain": 7, "certain_false": 3,
-        "batch_hits": 2, "batch_certain": 2,
+        "batch_hits": 2, "batch_certain": 2, "batch_pairs": 4,
     }
 
 
