@@ -5,6 +5,7 @@ import importlib.util
 import os
 import pathlib
 import shutil
+import socket
 import sys
 import tempfile
 
@@ -26,7 +27,8 @@ from radiogenomics.data import prepare  # noqa: E402
 from radiogenomics.train import loop  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[1]
-CALLED = []  # addresses outside of this machine that anything has asked for
+HOST = socket.gethostname()
+CALLED = []  # machines other than this one that anything has asked for
 TINY = {
     "data": {"size": 16, "extent_mm": 32.0, "slices_per_patient": 2, "backgrounds_per_patient": 2, "folds": 2},
     "genes": {"components": 5},
@@ -62,11 +64,14 @@ def make_tiny_config(name="phantom", **changes):
 
 def _note_network(event, arguments):
     if event == "socket.connect":
-        address = arguments[1]  # text or bytes: a socket of this machine, as a path
-        if isinstance(address, tuple) and not str(address[0]).startswith(("127.", "::1", "localhost")):
-            CALLED.append(address)
-    if event == "socket.getaddrinfo" and arguments[0] not in (None, "localhost", "127.0.0.1", "::1", b"localhost"):
-        CALLED.append(arguments[:2])
+        host = arguments[1][0] if isinstance(arguments[1], tuple) else None  # else a path: a socket of this machine
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host is not None and host not in ("localhost", "::1", "0.0.0.0", HOST) and not host.startswith("127."):
+        CALLED.append(host)
 
 
 sys.addaudithook(_note_network)
