@@ -15,6 +15,8 @@ from radiogenomics.analysis.perturbation import dose_response
 from radiogenomics.data import gene_sets
 from radiogenomics.errors import InputError
 
+# What h5netcdf and xarray raise for HDF5 files that are no maps.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, RuntimeError)
 DOSE_NOISES = 2  # a background; patients average the curves, so that the map's many noises would only take time
 
 
@@ -132,8 +134,10 @@ def _read_dataset(path, noun):
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable {noun} ({str(error).splitlines()[0]}).") from error
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: not a readable {noun} ({(str(error).splitlines() or [type(error).__name__])[0]})."
+        ) from error
 
 
 def long_table(dataset, dims):

@@ -91,7 +91,7 @@ def restore(directory, state, batches):
     directory = pathlib.Path(directory).absolute()
     step = latest_step(directory)
     if hosts.is_first():
-        for left in directory.glob(f"{ASIDE}*"):
+        for left in directory.glob(f"*{ASIDE}*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     if not step:
         return state, {}

@@ -28,7 +28,8 @@ def open_metrics(directory, first_step):
     with (
         outputs.tell_failed_writes(path),
         open(path, "a", encoding="utf-8") as lines,
-        tensorboardX.SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1) as events,
+        # A queue without end: its reader dies on a full disk, and who then fills a short one waits for ever.
+        tensorboardX.SummaryWriter(str(directory / "tensorboard"), purge_step=first_step + 1, max_queue=0) as events,
     ):
 
         def write(step, metrics):
