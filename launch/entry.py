@@ -9,7 +9,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from radiogenomics.errors import InputError, TrainingStopped
+from radiogenomics.errors import InputError, TrainingStopped, is_exhausted
 
 DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the resolved configuration and exit.")
 # What is defined from here on belongs to the launcher that asks for it, and so is shown by its --help.
@@ -59,6 +59,10 @@ def run(main, flags_shown=()):
             if _verbose():
                 raise
             return _fail(_sentence(error), getattr(error, "status", 1))
+        except Exception as error:
+            if _verbose() or not is_exhausted(error):
+                raise
+            return _fail(f"out of memory ({_sentence(error)[:200]}); use a machine or device with more.")
 
     flags.declare_key_flag("dry_run")
     app.run(guarded, flags_parser=_parse)

@@ -9,6 +9,12 @@ class OutputError(OSError):
     """Something cannot be written: the file or folder and the reason; what stood there before is intact."""
 
 
+def is_exhausted(error):
+    """Whether an exception says that the memory is exhausted: Python's, or XLA's on a host or an accelerator."""
+    of_xla = type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
+    return isinstance(error, MemoryError) or of_xla
+
+
 class TrainingStopped(RuntimeError):
     """Training cannot go on; what was saved before is intact."""
 

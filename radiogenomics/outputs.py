@@ -18,13 +18,14 @@ REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, 
 
 @contextlib.contextmanager
 def tell_failed_writes(path):
-    """OutputError naming `path` where the block finds the disk full, the folder read-only, or the like."""
+    """OutputError naming `path` where the block finds the disk full, its folder read-only, or the like."""
     try:
         yield
     except OutputError:
         raise
     except OSError as error:
-        if error.errno not in REFUSALS:
+        elsewhere = error.filename and not str(error.filename).startswith(str(pathlib.Path(path).parent))
+        if error.errno not in REFUSALS or elsewhere:
             raise
         raise OutputError(f"{path}: cannot be written ({tell_reason(error)}).") from error
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from radiogenomics import outputs
-from radiogenomics.errors import InputError
+from radiogenomics.errors import InputError, OutputError
 
 
 def test_a_failed_file_leaves_the_old_one(tmp_path):
@@ -23,6 +23,19 @@ def test_a_failed_folder_leaves_nothing(tmp_path):
         (aside / "file").write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_refuses_is_told_and_the_old_file_stays(tmp_path):
+    """A device that is always full stands for the disk; a file elsewhere that cannot be read is another matter."""
+    outputs.write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(OutputError, match=r"a.txt: cannot be written \(No space left on device\)"):
+        with outputs.new_file(tmp_path / "a.txt"), open("/dev/full", "w", encoding="utf-8") as full:
+            full.write("new")
+    for error, kept in ((OSError(30, "Read-only file system"), False), (PermissionError(13, "no", "/elsewhere"), True)):
+        with pytest.raises(type(error) if kept else OutputError) as told, outputs.new_directory(tmp_path / "new"):
+            raise error
+        assert (told.value is error) is kept
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
 
 
 def test_a_folder_with_content_is_not_overwritten(tmp_path):

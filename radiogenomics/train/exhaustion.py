@@ -2,9 +2,7 @@
 
 import contextlib
 
-import jax
-
-from radiogenomics.errors import TrainingStopped
+from radiogenomics.errors import TrainingStopped, is_exhausted
 
 LOWER = ("train.batch_size", "model.width", "model.discriminator_width", "data.size")
 
@@ -14,8 +12,8 @@ def name_settings(config):
     """TrainingStopped, naming settings to lower and their values, where the block exhausts the memory."""
     try:
         yield
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_exhausted(error):
             raise
         said = ", ".join(f"{name} (now {config[name.split('.')[0]][name.split('.')[1]]})" for name in LOWER)
         raise TrainingStopped(
