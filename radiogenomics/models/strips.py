@@ -1,7 +1,9 @@
 """A convolution whose kernel's gradient is taken strip by strip, which a CPU does faster where the image is large.
 
-XLA's gradient by the kernel is a convolution with a kernel as large as the image, and on a CPU takes two to four times
-as long as the forward pass; of strips a few rows high it takes about as long. Values and derivatives are the same.
+XLA's gradient by the kernel is a convolution with a kernel as large as the image, and on a CPU takes about three times
+as long as the forward pass (45 against 15 ms, 65 against 18, 60 against 23: batch 2, 128 or 64 pixels). In strips
+of 8 rows the whole backward pass took 67 instead of 99 ms, and 61 instead of 73, of one core's processor time (64
+pixels, 128 to 64 and 64 to 128 channels). Values and derivatives are the same.
 """
 
 import jax
