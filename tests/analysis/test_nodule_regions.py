@@ -8,8 +8,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from radiogenomics.analysis import evidence_tables, features, patient_effects, regions, synthesis
-from radiogenomics.analysis.gene_permutation import TestedFold
+from radiogenomics.analysis import evidence_tables, features, gene_permutation, patient_effects, regions, synthesis
 
 INDICES = np.indices((24, 24)) - 11.5
 
@@ -107,7 +106,7 @@ def test_a_region_that_genes_drive_is_found():
         None,
     )
     tested = [
-        TestedFold(gradient[rows], genes[:, :1], genes, np.setdiff1d(patients, rows), rows) for rows in halves
+        gene_permutation.TestedFold(gradient[rows], genes[:, :1], genes, np.setdiff1d(patients, rows), rows) for rows in halves
     ]
     run = types.SimpleNamespace(
         config=ml_collections.ConfigDict({"seed": 0, "map": {"permutations": 199, "bootstraps": 20}}),
