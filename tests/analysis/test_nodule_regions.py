@@ -106,7 +106,8 @@ def test_a_region_that_genes_drive_is_found():
         None,
     )
     tested = [
-        gene_permutation.TestedFold(gradient[rows], genes[:, :1], genes, np.setdiff1d(patients, rows), rows) for rows in halves
+        gene_permutation.TestedFold(gradient[rows], genes[:, :1], genes, np.setdiff1d(patients, rows), rows)
+        for rows in halves
     ]
     run = types.SimpleNamespace(
         config=ml_collections.ConfigDict({"seed": 0, "map": {"permutations": 199, "bootstraps": 20}}),
