@@ -21,6 +21,7 @@ from radiogenomics.errors import InputError
 
 ENOUGH = 199  # permutations of thousands of genes: their null is pooled, and p_max reaches 0.005 ...
 VALUES = 100_000  # ... and of few genes as many as give the null of a feature so many values
+TAIL = 0.001  # of a feature's null, whose lower end is the feature's unit in the family-wise comparison
 BINS = 4096  # of the null of a studentised correlation, between -1 and 1
 
 
@@ -40,8 +41,9 @@ def test_genes(folds, outcomes, groups, count, seed):
     Null: a gene is independent of image, components and gradients; genes keep what ties them to each other. Unit: the
     patient. A permutation moves the genes of patients who were held out together. Scores are studentised as in
     `statistics.permutation_evidence`. p is the share of all permuted genes, of any symbol, that reach the score for
-    that feature (pooled as by Tusher et al. 2001, which studentising allows); p_max the share of permutations with as
-    small a p somewhere in the table (Westfall and Young 1993), because features differ in the tail of their null.
+    that feature (pooled as by Tusher et al. 2001, which studentising allows); p_max the share of permutations whose
+    largest score over the table does, each feature's divided by what TAIL of its null reaches, because features differ
+    in the tail of their null.
 
     Args:
       folds: list of `TestedFold`.
@@ -52,7 +54,8 @@ def test_genes(folds, outcomes, groups, count, seed):
       seed: integer.
 
     Returns:
-      A list of C `Evidence`s with score, p and p_max [M, F].
+      A list of C `Evidence`s with score, p and p_max [M, F], and `largest` in the unit of the feature with the longest
+      tail.
 
     Raises:
       InputError: without a permutation.
@@ -120,12 +123,11 @@ def _bin(values):
 def _summarise(score, observed, tails, largest):
     """`Evidence` from correlations and studentised ones [F, M], counts [F, BINS] and each feature's largest [n, F]."""
     # Everything in a value's own bin counts as reaching it.
-    reached = np.cumsum(tails[:, ::-1], axis=1)[:, ::-1]
-    count = len(largest)
-
-    def pooled(values):
-        return (1 + np.take_along_axis(reached, _bin(values), axis=1)) / (1 + count * observed.shape[1])
-
-    p, smallest = pooled(observed), np.sort(pooled(largest.T).min(axis=0))
-    p_max = (1 + np.searchsorted(smallest, p, side="right")) / (1 + count)
-    return Evidence(score.T, p.T, p_max.T, np.sort(largest.max(axis=1)))
+    reached, count = np.cumsum(tails[:, ::-1], axis=1)[:, ::-1], len(largest)
+    p = (1 + np.take_along_axis(reached, _bin(observed), axis=1)) / (1 + count * observed.shape[1])
+    # Not the smallest p: beyond all permutations it would tie over features, with fewer permutations than pairs.
+    within = np.argmax(reached <= TAIL * reached[:, :1], axis=1)
+    scale = np.maximum(2.0 * within / BINS - 1.0, 1.0 / BINS)  # [F] of each feature's null
+    null = np.sort((largest / scale).max(axis=1))
+    above = count - np.searchsorted(null, observed / scale[:, None] - 1e-6)
+    return Evidence(score.T, p.T, ((1 + above) / (1 + count)).T, null * scale.max())

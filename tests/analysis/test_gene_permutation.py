@@ -83,3 +83,15 @@ def test_versions_of_the_features_are_tested_side_by_side():
 def test_no_permutation_is_no_evidence():
     with pytest.raises(InputError, match="map.permutations: 0"):
         gene_permutation.test_genes(*make_folds(0, "linear"), GROUPS, 0, 0)
+
+
+def test_many_features_do_not_inflate_the_family_wise_error():
+    """Independent genes and nine independent features: among few permutations some feature is often beyond them all."""
+    generator, wrong = np.random.default_rng(0), 0
+    for seed in range(60):
+        folds, _ = make_folds(seed, "linear")
+        gradient = generator.standard_normal((PATIENTS, 9, 2)).astype(np.float32)
+        folds = [fold._replace(sensitivity=gradient[rows]) for fold, rows in zip(folds, GROUPS, strict=True)]
+        outcomes = generator.standard_normal((1, PATIENTS, 9)).astype(np.float32)
+        wrong += (gene_permutation.test_genes(folds, outcomes, GROUPS, 19, seed)[0].p_max <= 0.05).any()
+    assert wrong <= 8  # 3 expected; 0.4 % chance of more than 8
