@@ -21,7 +21,7 @@ from radiogenomics.errors import InputError
 
 ENOUGH = 199  # permutations of thousands of genes: their null is pooled, and p_max reaches 0.005 ...
 VALUES = 100_000  # ... and of few genes as many as give the null of a feature so many values
-TAIL = 0.001  # of a feature's null, whose lower end is the feature's unit in the family-wise comparison
+TAIL = 0.01  # of a feature's null, whose lower end is the feature's unit in the family-wise comparison
 BINS = 4096  # of the null of a studentised correlation, between -1 and 1
 
 
