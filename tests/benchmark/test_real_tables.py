@@ -45,7 +45,8 @@ def config():
 
 def test_the_batch_is_the_strongest_link_until_it_is_adjusted_for(sources, config, tmp_path):
     summary = real_tables.run_example(*sources, tmp_path / "out", config, standardised=True)
-    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
+    stored = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert set(stored.pop("provenance")) == {"config", "cohort_fingerprint", "environment"} and summary == stored
     strongest = summary["strongest_unadjusted_link"]
     assert summary["strongest"]["unadjusted"]["feature"] in ("vessel_attachment", "pleural_attachment")
     assert strongest["gene_with_batch"] > 0.6 and abs(strongest["feature_with_batch"]["rho"]) > 0.6

@@ -54,7 +54,7 @@ def test_targets_say_what_is_reached_and_what_is_not(scored, tmp_path):
     assert targets.loc["family-wise error, retrained on null phantoms", "measured"] == 0
     written = json.loads((tmp_path / "recovery.json").read_text())
     assert written["null"]["cohorts"] == 600 and len(written["phantoms"]) == 4
-    assert len(pd.read_csv(tmp_path / "recovery.csv")) == 4 * len(recovery.ROUTES, {"config": {}}) * 3
+    assert len(pd.read_csv(tmp_path / "recovery.csv")) == 4 * len(recovery.ROUTES) * 3
     assert (tmp_path / "recovery.png").stat().st_size > 10_000
 
 

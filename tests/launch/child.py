@@ -33,7 +33,7 @@ class Watched:
     def __call__(self, states, *rest):
         result = self.compiled(states, *rest)
         kept = sum(not leaf.is_deleted() for leaf in jax.tree.leaves(states))
-        print(f"kept {kept} of the donated buffers; versions {self.compiled._cache_size()}", file=sys.stderr)
+        print(f"kept {kept} of the donated buffers", file=sys.stderr)
         return result
 
 

@@ -100,7 +100,7 @@ def test_broken_config_file_is_named(train, cohort_folder, tmp_path, text):
 def test_batch_that_does_not_divide_among_devices(launch, config_file, cohort_folder, tmp_path):
     outcome = launch(
         "train", f"--config={config_file}", f"--cohort={cohort_folder}", f"--workdir={tmp_path / 'work'}",
-        environment={"XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
+        "--config.train.replicas=1", environment={"XLA_FLAGS": "--xla_force_host_platform_device_count=3"},
     )
     assert "train.batch_size: 8 cannot be shared by 3 devices" in sentence(outcome)
     assert not (tmp_path / "work").exists()
