@@ -34,8 +34,11 @@ def measure_peak():
 
 
 def tell_predicted(title, count):
-    """One line for the predicted peak."""
-    logging.info("%s: peak memory predicted %.0f MB a device for the training step", title, count / MEGABYTE)
+    """One line for the predicted peak; a step that came compiled from a cache no longer knows what it needs."""
+    if count <= 0:
+        logging.info("%s: peak memory not predicted, because the training step came compiled from a cache", title)
+        return
+    logging.info("%s: peak memory predicted %.1f MB a device for the training step", title, count / MEGABYTE)
 
 
 def tell_measured(title):

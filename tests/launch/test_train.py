@@ -138,12 +138,13 @@ def test_all_folds_share_one_compilation_and_states_are_donated(request, placed)
 def test_peak_memory_is_told(request, placed):
     _, outcome = request.getfixturevalue(placed)
     predicted, measured = (
-        [float(found) for found in re.findall(rf"peak memory {word} (\d+) MB", outcome.stderr)]
+        [float(found) for found in re.findall(rf"peak memory {word} ([0-9.]+) MB", outcome.stderr)]
         for word in ("predicted", "measured")
     )
-    assert len(predicted) == len(measured) >= 1
+    # What came compiled from the tests' cache is not predicted.
+    assert len(predicted) + outcome.stderr.count("peak memory not predicted") == len(measured) >= 1
     # A process holds its libraries beside what its devices need.
-    assert 1 <= predicted[0] < measured[0] < 10_000
+    assert 10 < measured[0] < 10_000 and all(0 < count < measured[0] for count in predicted)
 
 
 def test_divergence_ends_with_a_sentence_and_the_last_checkpoint(on_eight, resume, cohort, trainer, tmp_path):
