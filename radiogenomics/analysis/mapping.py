@@ -105,13 +105,13 @@ def map_with_predictions(
     groups = choose_metagenes(run, weights)
     if cohort is not None and cohort.fingerprint != run.cohort.fingerprint:
         run, *_ = runs = [transfer.carry_over(one, cohort) for one in runs]
-    folds = _mapped_rows(run, patients)
+    count, folds_of = len(names), [_mapped_rows(one, patients) for one in runs]
+    folds = folds_of[0]
     rows = np.concatenate([mapped for _, mapped in folds])
     positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
     measured = feature_values.real_features(run.cohort, names).to_numpy()
     measured = np.concatenate([measured, regions.real_region_means(run)], axis=1)
     real = feature_values.adjust_features(run, measured, adjust)[rows]
-    count, folds_of = len(names), [_mapped_rows(one, patients) for one in runs]
     effects, seeds = average_effects([
         measure_effects(one, names, mapped, columns, groups.weights)
         for one, mapped in zip(runs, folds_of, strict=True)
