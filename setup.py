@@ -44,6 +44,6 @@ setuptools.setup(
         "cuda": ["jax[cuda12]"],
         "enrichment": ["gseapy>=1.1"],
         "tpu": ["jax[tpu]"],
-        "test": ["dcor", "hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "ruff"],
+        "test": ["dcor", "hypothesis", "ipykernel", "nbclient", "nbformat", "pytest", "pytest-xdist", "ruff"],
     },
 )

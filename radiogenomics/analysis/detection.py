@@ -22,14 +22,14 @@ def detection_limit(largest, fold_sizes, family_wise=FAMILY_WISE, power=POWER):
       power: chance that a correlation of that size is certified.
 
     Returns:
-      (threshold, limit); the limit is NaN where a fold has fewer than four patients.
+      (threshold, limit); the limit is NaN where a fold has fewer than four patients or no correlation passes.
     """
     threshold = float(np.quantile(largest, 1.0 - family_wise, method="higher"))
     sizes = np.asarray(fold_sizes, float)
-    if sizes.min() <= 3.0:
+    if sizes.min() <= 3.0 or threshold >= 1.0:
         return threshold, np.nan
     error = np.sqrt((1.0 / (sizes - 3.0)).sum()) / len(sizes)
-    return threshold, float(np.tanh(np.arctanh(min(threshold, 1.0 - 1e-9)) + stats.norm.ppf(power) * error))
+    return threshold, float(np.tanh(np.arctanh(threshold) + stats.norm.ppf(power) * error))
 
 
 def describe_limit(largest, fold_sizes):

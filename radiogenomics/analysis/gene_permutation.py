@@ -54,8 +54,8 @@ def test_genes(folds, outcomes, groups, count, seed):
       seed: integer.
 
     Returns:
-      A list of C `Evidence`s with score, p and p_max [M, F], and `largest` in the unit of the feature with the longest
-      tail.
+      A list of C `Evidence`s with score, p and p_max [M, F], and `largest` in the unit of the median feature; above 1
+      where even a perfect correlation could be chance.
 
     Raises:
       InputError: without a permutation.
@@ -130,4 +130,4 @@ def _summarise(score, observed, tails, largest):
     scale = np.maximum(2.0 * within / BINS - 1.0, 1.0 / BINS)  # [F] of each feature's null
     null = np.sort((largest / scale).max(axis=1))
     above = count - np.searchsorted(null, observed / scale[:, None] - 1e-6)
-    return Evidence(score.T, p.T, ((1 + above) / (1 + count)).T, null * scale.max())
+    return Evidence(score.T, p.T, ((1 + above) / (1 + count)).T, null * np.median(scale))

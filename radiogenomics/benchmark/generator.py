@@ -4,6 +4,7 @@ Every rival makes nodules of the same held-out patients in the same backgrounds,
 """
 
 import logging
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -35,8 +36,13 @@ PUBLISHED = {
     "train.background_weight": 100.0, "train.beta1": 0.5, "train.beta2": 0.999, "train.clip_norm": 0.0,
     "train.rate_schedule": "constant", "train.component_noise": 0.0, "train.mix_share": 0.0,
 }
-# ... but for what small patches and hundreds of steps instead of 116,500 ask for. Published: widths 32 and 64, rates
-# of 1e-4, a half-life of 11,085 images.
+PUBLISHED_SIZE = 128
+FULL = {
+    "model.width": 32, "model.discriminator_width": 64,
+    "train.generator_rate": 1e-4, "train.discriminator_rate": 1e-4,
+    "train.ema_half_life_images": 16 * math.log(0.5) / math.log(0.999),
+}
+# What smaller patches and hundreds of steps instead of 116,500 ask for.
 BUDGET = {
     "model.width": 8, "model.discriminator_width": 16,
     "train.generator_rate": 4e-4, "train.discriminator_rate": 4e-4, "train.ema_half_life_images": 2000.0,
@@ -101,14 +107,16 @@ def run_suite(config, out, cohort=None):
 
 
 def published_method(config, changes):
-    """Changes of `config` that make it the published method in its reduced size, and `changes` on top.
+    """Changes of `config` that make it the published method, and `changes` on top.
 
-    The patch is halved MOST_SCALES times, or as often as leaves whole voxels, two at least.
+    On patches smaller than the published ones its networks are reduced. The patch is halved MOST_SCALES times, or as
+    often as leaves whole voxels, two at least.
     """
     size = config.data.size
+    sizes = BUDGET if size < PUBLISHED_SIZE else FULL
     fitting = [count for count in range(1, MOST_SCALES + 1) if size % 2**count == 0 and size >= 2 ** (count + 1)]
     # Where nothing fits, the generator itself says so.
-    return PUBLISHED | BUDGET | {"model.scales": max(fitting, default=MOST_SCALES)} | changes
+    return PUBLISHED | sizes | {"model.scales": max(fitting, default=MOST_SCALES)} | changes
 
 
 def score_rivals(runs, out):

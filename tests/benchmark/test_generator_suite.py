@@ -27,14 +27,16 @@ def test_published_method_is_a_configuration(full_config, changes):
     assert (varied.data, varied.train.steps) == (config.data, config.train.steps)
 
 
-def test_published_rival_differs_from_the_preset_only_in_its_budget(full_config):
+@pytest.mark.parametrize("size, reduced", [(128, set()), (32, set(generator.BUDGET))])
+def test_published_rival_is_the_preset_but_for_smaller_networks_on_smaller_patches(full_config, size, reduced):
     preset = full_config("paper")
+    preset.data.size = size
     config = training_runs.vary(preset, generator.published_method(preset, {}))
     different = {
         f"{section}.{key}" for section in ("model", "train", "genes") for key, value in config[section].items()
         if value != preset[section][key]
     }
-    assert different == set(generator.BUDGET)
+    assert different == reduced
 
 
 def test_table_of_measures_by_rivals():
