@@ -120,15 +120,18 @@ def region_rows(dataset, count):
 
 def describe_detection(dataset):
     """The weakest link that the map could have certified, as a sentence; empty where the map does not say."""
+    threshold = dataset.attrs.get("family_wise_threshold", np.nan)
     limit = dataset.attrs.get("smallest_certifiable_correlation", np.nan)
-    if not np.isfinite(limit):
-        return ""
-    return (
-        f"Over the {dataset.sizes['gene'] * dataset.sizes['feature']:,} gene-feature pairs tested, "
-        f"{dataset.sizes['patient']} patients certify a correlation of {correlation(limit)} with 80 % power at "
-        f"family-wise p < {FAMILY_WISE:g} (a score of {correlation(dataset.attrs['family_wise_threshold'])} passes); "
-        "weaker links can go unseen."
-    )
+    tested = f"Over the {dataset.sizes['gene'] * dataset.sizes['feature']:,} gene-feature pairs tested, "
+    tested += f"{dataset.sizes['patient']} patients"
+    if np.isfinite(limit):
+        return (
+            f"{tested} certify a correlation of {correlation(limit)} with 80 % power at family-wise p < "
+            f"{FAMILY_WISE:g} (a score of {correlation(threshold)} passes); weaker links can go unseen."
+        )
+    if threshold >= 1.0:
+        return f"{tested} cannot certify even a perfect correlation at family-wise p < {FAMILY_WISE:g}."
+    return ""
 
 
 def enrichment_rows(table, fdr, count):

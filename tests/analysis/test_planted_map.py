@@ -1,4 +1,4 @@
-"""Science, small: a generator trained for half a minute on 60 simulated patients finds what was planted."""
+"""Science, small: a generator trained for a minute on 60 simulated patients finds what was planted."""
 
 import pytest
 
@@ -8,6 +8,8 @@ from radiogenomics.data import prepare
 from radiogenomics.data.cohort import load_cohort
 from radiogenomics.train import loop
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def planted(make_config, tmp_path_factory):
@@ -16,7 +18,7 @@ def planted(make_config, tmp_path_factory):
         data={"extent_mm": 40.0, "slices_per_patient": 4},
         genes={"components": 9},
         model={"width": 8, "code_size": 32, "encoder_hidden": 16},
-        train={"steps": 400, "batch_size": 16, "log_every": 400, "checkpoint_every": 2000, "sample_every": 2000},
+        train={"steps": 1200, "batch_size": 16, "log_every": 400, "checkpoint_every": 2000, "sample_every": 2000},
         phantom={"patients": 60, "genes": 400, "module_size": (30, 40), "diameter_mm": (8.0, 26.0)},
     )
     folder = tmp_path_factory.mktemp("planted")

@@ -90,6 +90,7 @@ def test_summary_is_mean_and_sd_over_seeds_in_the_order_of_the_variants():
     assert text.loc["a", "gate r, linear"] == "5"
 
 
+@pytest.mark.long
 def test_one_variant_with_one_seed(config, tmp_path, monkeypatch):
     # As the other tests of the tiny run, so that nothing is compiled anew.
     monkeypatch.setattr(ablation, "MEASURED", {})

@@ -43,6 +43,7 @@ def test_recovery_needs_a_planted_truth_of_one_effect(make_config, config, tmp_p
         recovery.run_suite(config, tmp_path)
 
 
+@pytest.mark.long
 def test_speed_compares_equal_jacobians(config, monkeypatch, tmp_path):
     """The published generator in a small size: what is timed is the same code."""
     small = {"data.size": 16, "model.width": 2, "model.scales": 2, "model.encoder_hidden": 8, "model.code_size": 12}

@@ -1,6 +1,7 @@
 """The map through its launcher: patients spread over eight devices, and several trainings together."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -36,7 +37,8 @@ def test_eight_devices_equal_one(on_eight, mapped, workdir):
 
 
 def test_the_limit_of_detection_is_printed(on_eight):
-    assert "weaker links can go unseen" in on_eight[1].stdout
+    # Whether so few patients can certify anything hangs on the training.
+    assert re.search("24 patients (certify a|cannot certify even a perfect) correlation", on_eight[1].stdout)
 
 
 def test_the_same_seed_twice_is_told(launch, workdir, mapped):

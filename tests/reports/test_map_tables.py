@@ -95,3 +95,5 @@ def test_the_detection_limit_is_told_where_the_map_has_it():
     dataset.attrs |= {"smallest_certifiable_correlation": 0.512, "family_wise_threshold": 0.41}
     told = map_tables.describe_detection(dataset)
     assert "60 gene-feature pairs" in told and "24 patients certify a correlation of 0.51" in told and "0.41" in told
+    dataset.attrs |= {"smallest_certifiable_correlation": np.nan, "family_wise_threshold": 1.02}
+    assert "24 patients cannot certify even a perfect correlation" in map_tables.describe_detection(dataset)
