@@ -25,6 +25,7 @@ from radiogenomics.reports import (
     summary,
 )
 from radiogenomics.reports.files import read_files
+from radiogenomics.train.writers import middle_slice
 
 THUMBNAILS = 16
 GENES_DRAWN = 9  # per supported feature, in the static map
@@ -100,7 +101,7 @@ def _thumbnails(files):
     """Nodules of patients spread evenly over the cohort's order of size, smallest first."""
     nodules, patients = files.cohort.nodules, files.cohort.patients
     pairs = zip(nodules.image_hu, nodules.mask, strict=True)
-    planes = [tuple(map(sample_figures.middle_slice, pair)) for pair in pairs]
+    planes = [tuple(map(middle_slice, pair)) for pair in pairs]
     area = np.array([mask.sum() for _, mask in planes])
     largest = [max(np.flatnonzero(nodules.patient == row), key=lambda place: area[place], default=None)
                for row in range(len(patients))]

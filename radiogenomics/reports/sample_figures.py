@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from radiogenomics.reports.style import INK, ORANGE, PALE, WIDTH, fold_colors, styled
+from radiogenomics.train.writers import middle_slice
 
 
 @styled
@@ -62,11 +63,6 @@ def draw_gallery(gallery, window_hu):
                 axis.set_title(str(label), fontsize=8)
         line[0].set_ylabel(STRIPS[strip] if kind == "image_hu" else "mask", rotation=0, ha="right", va="center")
     return figure
-
-
-def middle_slice(patch):
-    """A patch [y, x], or the middle plane of a volume [z, y, x]."""
-    return patch if patch.ndim == 2 else patch[len(patch) // 2]
 
 
 @styled

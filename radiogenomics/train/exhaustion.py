@@ -16,7 +16,10 @@ def name_settings(config):
         if not is_exhausted(error):
             raise
         said = ", ".join(f"{name} (now {config[name.split('.')[0]][name.split('.')[1]]})" for name in LOWER)
+        # The published objective normalises by the whole batch, and its networks keep what they computed.
+        whole = config.train.objective == "published"
+        parts, again = ("", "") if whole else (", a larger train.accumulate", "model.remat=True or ")
         raise TrainingStopped(
             f"out of memory ({(str(error).splitlines() or ['MemoryError'])[0]}); the last checkpoint is kept; go on "
-            f"with train.replicas=1 and train.steps_per_call=1, or begin a new run with lower {said}."
+            f"with train.replicas=1, train.steps_per_call=1{parts}, or begin a new run with {again}lower {said}."
         ) from error

@@ -49,12 +49,13 @@ def _lines_until(path, step):
 
 def write_samples(path, rows):
     """Writes rows of images [count, S, S] in 0..1 as one PNG grid; of volumes the middle slice is shown."""
-    flat = [np.concatenate([_middle_slice(image) for image in row], axis=1) for row in rows]
+    flat = [np.concatenate([middle_slice(image) for image in row], axis=1) for row in rows]
     grid = np.clip(np.concatenate(flat, axis=0), 0.0, 1.0)
     enlarged = np.kron(grid, np.ones((4, 4)))  # 32-pixel patches are too small to be looked at
     with outputs.new_file(path) as aside:
         matplotlib_image.imsave(aside, enlarged, cmap="gray", vmin=0.0, vmax=1.0)
 
 
-def _middle_slice(image):
+def middle_slice(image):
+    """An image [y, x] as it is, of a volume [z, y, x] its middle slice."""
     return image if image.ndim == 2 else image[len(image) // 2]

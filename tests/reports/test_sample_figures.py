@@ -34,9 +34,3 @@ def test_gallery_names_its_strips_and_panels():
         text for strip in sample_figures.STRIPS.values() for text in (strip, "mask")
     ]
     assert figure.axes[0].get_title() == PATIENTS[0] and len(figure.axes) == 8 * 3
-
-
-def test_volumes_show_their_middle_slice():
-    volume = np.arange(27).reshape(3, 3, 3)
-    np.testing.assert_array_equal(sample_figures.middle_slice(volume), volume[1])
-    assert sample_figures.middle_slice(volume[0]) is not None and sample_figures.middle_slice(volume[0]).shape == (3, 3)
