@@ -25,7 +25,7 @@ class Variant(NamedTuple):
     name: str
     question: str
     changes: dict  # {"section.field": value} of the given configuration
-    published: bool = False  # whether `changes` are of the published method instead, in its reduced size
+    published: bool = False  # whether `changes` are of the published method instead
 
 
 VARIANTS = (

@@ -26,7 +26,7 @@ from radiogenomics.analysis import (
 from radiogenomics.benchmark import training_runs
 from radiogenomics.data import window
 
-# Architecture, objective and hyper-parameters of Xu et al. (PMLR 121:857, 2020), as in configs/paper.py ...
+# Architecture, objective and hyper-parameters of Xu et al. (PMLR 121:857, 2020), as in configs/paper.py.
 PUBLISHED = {
     "model.architecture": "published", "model.fusion": "own",
     "model.double_tanh": True, "model.style_after_gate": True,
@@ -35,14 +35,12 @@ PUBLISHED = {
     "train.objective": "published", "train.match_weight": 10.0, "train.image_weight": 8.0, "train.pair_weight": 1.0,
     "train.background_weight": 100.0, "train.beta1": 0.5, "train.beta2": 0.999, "train.clip_norm": 0.0,
     "train.rate_schedule": "constant", "train.component_noise": 0.0, "train.mix_share": 0.0,
-}
-PUBLISHED_SIZE = 128
-FULL = {
     "model.width": 32, "model.discriminator_width": 64,
     "train.generator_rate": 1e-4, "train.discriminator_rate": 1e-4,
     "train.ema_half_life_images": 16 * math.log(0.5) / math.log(0.999),
 }
 # What smaller patches and hundreds of steps instead of 116,500 ask for.
+PUBLISHED_SIZE = 128
 BUDGET = {
     "model.width": 8, "model.discriminator_width": 16,
     "train.generator_rate": 4e-4, "train.discriminator_rate": 4e-4, "train.ema_half_life_images": 2000.0,
@@ -113,10 +111,10 @@ def published_method(config, changes):
     often as leaves whole voxels, two at least.
     """
     size = config.data.size
-    sizes = BUDGET if size < PUBLISHED_SIZE else FULL
+    budget = BUDGET if size < PUBLISHED_SIZE else {}
     fitting = [count for count in range(1, MOST_SCALES + 1) if size % 2**count == 0 and size >= 2 ** (count + 1)]
     # Where nothing fits, the generator itself says so.
-    return PUBLISHED | sizes | {"model.scales": max(fitting, default=MOST_SCALES)} | changes
+    return PUBLISHED | budget | {"model.scales": max(fitting, default=MOST_SCALES)} | changes
 
 
 def score_rivals(runs, out):

@@ -106,6 +106,11 @@ def background_patches(volume_hu, centers_index, spacing_mm, config):
     return images, np.concatenate(numbers)
 
 
+def middle_slice(patch):
+    """A patch [y, x] as it is, of a volume [z, y, x] its middle slice."""
+    return patch if patch.ndim == 2 else patch[len(patch) // 2]
+
+
 def _checked_spacing(volume, spacing_mm):
     spacing = np.asarray(spacing_mm, dtype=float)
     if np.ndim(volume) != 3 or spacing.shape != (3,) or not np.all(spacing > 0):

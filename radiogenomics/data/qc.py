@@ -17,7 +17,7 @@ from skimage.measure import find_contours
 from skimage.transform import resize
 
 from radiogenomics import outputs
-from radiogenomics.data import expression, qc_figures
+from radiogenomics.data import expression, patches, qc_figures
 from radiogenomics.errors import InputError
 
 THUMBNAIL_PIXELS = 96  # stored at most; larger patches are reduced
@@ -325,8 +325,7 @@ def background_thumbnail(patient):
     """A background patch, in 3-D its middle plane, as `make_thumbnail` returns it; None without any."""
     if not len(patient.background_image_hu):
         return None
-    plane = patient.background_image_hu[0]
-    return make_thumbnail(plane if plane.ndim == 2 else plane[len(plane) // 2], None)
+    return make_thumbnail(patches.middle_slice(patient.background_image_hu[0]), None)
 
 
 def make_thumbnail(image_hu, mask):

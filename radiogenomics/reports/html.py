@@ -12,6 +12,7 @@ import numpy as np
 
 from radiogenomics import outputs, provenance
 from radiogenomics.analysis import audit
+from radiogenomics.data.patches import middle_slice
 from radiogenomics.reports import (
     cohort_tables,
     dose_figures,
@@ -25,7 +26,6 @@ from radiogenomics.reports import (
     summary,
 )
 from radiogenomics.reports.files import read_files
-from radiogenomics.train.writers import middle_slice
 
 THUMBNAILS = 16
 GENES_DRAWN = 9  # per supported feature, in the static map

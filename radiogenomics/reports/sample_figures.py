@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from radiogenomics.data.patches import middle_slice
 from radiogenomics.reports.style import INK, ORANGE, PALE, WIDTH, fold_colors, styled
-from radiogenomics.train.writers import middle_slice
 
 
 @styled

@@ -8,6 +8,7 @@ import numpy as np
 import tensorboardX
 
 from radiogenomics import outputs
+from radiogenomics.data.patches import middle_slice
 from radiogenomics.train import hosts
 
 matplotlib.use("Agg")
@@ -54,8 +55,3 @@ def write_samples(path, rows):
     enlarged = np.kron(grid, np.ones((4, 4)))  # 32-pixel patches are too small to be looked at
     with outputs.new_file(path) as aside:
         matplotlib_image.imsave(aside, enlarged, cmap="gray", vmin=0.0, vmax=1.0)
-
-
-def middle_slice(image):
-    """An image [y, x] as it is, of a volume [z, y, x] its middle slice."""
-    return image if image.ndim == 2 else image[len(image) // 2]

@@ -95,3 +95,9 @@ def test_bad_nodules_are_refused():
         patches.cut_patch(volume, (1.0, 0.0, 1.0), (30, 30, 30), 48.0, 32)
     with pytest.raises(InputError, match="nodule-free place"):
         patches.background_patches(volume, [], (1.0,) * 3, make_config())
+
+
+def test_of_a_volume_the_middle_slice_is_shown():
+    volume = np.arange(27).reshape(3, 3, 3)
+    np.testing.assert_array_equal(patches.middle_slice(volume), volume[1])
+    np.testing.assert_array_equal(patches.middle_slice(volume[0]), volume[0])

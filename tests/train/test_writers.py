@@ -33,9 +33,3 @@ def test_sample_grid(tmp_path, shape):
     grid = matplotlib_image.imread(tmp_path / "samples" / "grid.png")[..., 0]
     assert grid.shape == (2 * 8 * 4, 3 * 8 * 4)
     assert grid[0, 0] == 0.0 and grid[0, 8 * 4] == 1.0 and grid[-1, -1] == 1.0
-
-
-def test_of_a_volume_the_middle_slice_is_shown():
-    volume = np.arange(27).reshape(3, 3, 3)
-    np.testing.assert_array_equal(writers.middle_slice(volume), volume[1])
-    np.testing.assert_array_equal(writers.middle_slice(volume[0]), volume[0])
