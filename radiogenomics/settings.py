@@ -77,7 +77,7 @@ def model_settings():
 def train_settings():
     """Training of one fold."""
     return dict(
-        objective="feature",  # "feature", or "published": that of Xu et al. 2020 (train/published.py)
+        objective="feature",  # "feature", or "published": that of Xu et al. 2020 (train/published_objective.py)
         steps=1000,
         batch_size=16,
         accumulate=1,  # parts of a batch, one after the other: less memory, the same gradient ("feature" alone)

@@ -1,6 +1,7 @@
 """The published networks and their training step (Xu et al., PMLR 121:857, 2020) written plainly in PyTorch.
 
-A rival of models/published_*.py and train/published.py in the speed suite, imported only where PyTorch is installed.
+A rival of models/published_*.py and train/published_objective.py in the speed suite, imported only where PyTorch is
+installed.
 Layers hold the same parameters; strided convolutions pad both sides, as PyTorch's do, where ours pad the far one.
 """
 

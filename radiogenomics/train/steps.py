@@ -10,9 +10,10 @@ import optax
 
 from radiogenomics.data import window
 from radiogenomics.models.response import expect_features, intend_features
-from radiogenomics.train import accumulation, augment, losses, published, sharding
-from radiogenomics.train.measurement import synthesised_features
+from radiogenomics.train import accumulation, feature_objective, losses, published_objective, sharding
 from radiogenomics.train.state import TrainState
+
+OBJECTIVES = {"feature": feature_objective, "published": published_objective}  # by `train.objective`
 
 
 class Patches(NamedTuple):
@@ -114,13 +115,17 @@ def train_step(config, players, state, arrays, indices, key):
     key = jax.random.fold_in(key, state.step)
     batch_key, discriminator_key, generator_key = jax.random.split(key, 3)
     batch = gather_batch(config, state.generator.get("response"), arrays, indices, batch_key)
-    first, second = player_updates(config)
-    discriminator, discriminator_optimizer, discriminator_metrics = first(
-        config, players, state, batch, discriminator_key
+    objective = OBJECTIVES[config.train.objective]
+    made, pull_back, changed = synthesise_once(config, players, objective, state.generator, batch)
+    discriminator, discriminator_optimizer, discriminator_metrics = objective.update_discriminator(
+        config, players, state, batch, made, discriminator_key
     )
-    generator, generator_optimizer, generator_metrics = second(
-        config, players, state, discriminator, arrays, batch, generator_key
+    gradient, generator_metrics = objective.generator_gradient(
+        config, players, discriminator, arrays, batch, made, pull_back, generator_key
     )
+    update, generator_optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
+    params = optax.apply_updates(state.generator["params"], update)
+    generator = state.generator | changed | {"params": params}
     decay = losses.ema_decay(config.train.ema_half_life_images, config.train.batch_size)
     state = TrainState(
         step=state.step + 1,
@@ -133,105 +138,35 @@ def train_step(config, players, state, arrays, indices, key):
     return state, discriminator_metrics | generator_metrics
 
 
-def player_updates(config):
-    """The updates of discriminator and generator that `train.objective` names."""
-    if config.train.objective == "published":
-        return published.update_discriminator, published.update_generator
-    return update_discriminator, update_generator
+def synthesise_once(config, players, objective, variables, batch):
+    """What both players learn from: the batch's synthesis, which the generator's update does not compute again.
+
+    Returns:
+      made: what `objective.synthesise` makes of the batch.
+      pull_back: part of the batch -> (gradient by what was made of that part -> gradient by the generator's params).
+        A batch that is taken in parts is synthesised again, part by part, because what the gradient needs of the whole
+        would fill the memory that the parts save.
+      changed: the generator's other variables after the synthesis.
+    """
+    def linearise(batch):
+        def of_params(params):
+            return objective.synthesise(players, variables | {"params": params}, batch)
+
+        return jax.vjp(of_params, variables["params"], has_aux=True)
+
+    if config.train.accumulate == 1:
+        made, pull_back, changed = linearise(batch)
+        return made, lambda _: pull_back, changed
+    made = accumulation.apply(
+        lambda part: objective.synthesise(players, variables, part)[0], batch, config.train.accumulate
+    )
+    return made, lambda part: linearise(part)[1], {}  # Running statistics are the whole batch's: refused in state.py.
 
 
 def average(ema, generator, decay):
     """The moving average of the generator's parameters; running statistics are taken as they are."""
     params = jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, ema["params"], generator["params"])
     return generator | {"params": params}
-
-
-def update_discriminator(config, players, state, batch, key):
-    """New discriminator variables, new optimiser state, and metrics."""
-
-    def objective(params, part):
-        batch, real_moves, fake_moves = part
-        synthesis = synthesise(players, state.generator, batch)
-        variables = {"params": params, "batch_stats": state.discriminator["batch_stats"]}
-        of_real, stats = look(config, players, variables, batch.real, batch.real_mask, real_moves)
-        of_fake, _ = look(config, players, variables, synthesis.image, synthesis.mask, fake_moves)
-        real, stats = judge(players, variables | stats, of_real, batch.components)
-        fake, _ = judge(players, variables | stats, of_fake, batch.mixed_components)
-        mismatched, _ = judge(players, variables | stats, of_real, batch.other_components)
-        loss = losses.discriminator_loss(real, fake, mismatched)
-        return loss, (stats, losses.describe_discriminator(loss, real, fake, mismatched))
-
-    params = state.discriminator["params"]
-    given = (batch, *(draw_moves(config, len(batch.real), each) for each in jax.random.split(key)))
-    gradient, (stats, metrics) = accumulation.average(
-        functools.partial(jax.grad(objective, has_aux=True), params), given, config.train.accumulate
-    )
-    update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
-    return {"params": optax.apply_updates(params, update)} | stats, optimizer, metrics
-
-
-def update_generator(config, players, state, discriminator, arrays, batch, key):
-    """New generator variables, new optimiser state, and metrics."""
-    parts = config.train.accumulate
-    # The one term that is no average over examples. Of an undivided batch these are the masks that the discriminator
-    # was shown, which the compiler finds out; in parts it costs another synthesis.
-    masks = parts * accumulation.average(
-        lambda part: losses.mask_sums(synthesise(players, state.generator, part).mask), batch, parts
-    )
-
-    def objective(params, part):
-        batch, moves = part
-        synthesis = synthesise(players, state.generator | {"params": params}, batch)
-        features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, moves)
-        verdict, _ = judge(players, discriminator, features, batch.mixed_components)
-        radiomic = (synthesised_features(config, synthesis) - arrays.scaled.target_mean) / arrays.scaled.target_sd
-        terms = {
-            "adversarial_loss": losses.adversarial_loss(verdict),
-            "match_loss": losses.match_loss(verdict),
-            "radiomic_loss": losses.radiomic_loss(radiomic, batch.targets),
-            "mask_softness": losses.softness_loss(synthesis.mask, masks, parts),
-        }
-        total = weigh(config, terms)
-        return total, terms | {"generator_loss": total, "mask_share": synthesis.mask.mean()}
-
-    params = state.generator["params"]
-    given = batch, draw_moves(config, len(batch.real), key)
-    gradient, metrics = accumulation.average(
-        functools.partial(jax.grad(objective, has_aux=True), params), given, parts
-    )
-    update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
-    return state.generator | {"params": optax.apply_updates(params, update)}, optimizer, metrics
-
-
-def weigh(config, terms):
-    """The generator's loss: its terms, each times its weight."""
-    return (
-        config.train.adversarial_weight * terms["adversarial_loss"]
-        + config.train.match_weight * terms["match_loss"]
-        + config.train.radiomic_weight * terms["radiomic_loss"]
-        + config.train.softness_weight * terms["mask_softness"]
-    )
-
-
-def draw_moves(config, count, key):
-    """The augmentation's moves of a batch."""
-    return augment.draw_moves(key, count, config.data.size, config.data.ndim, config.train.translate)
-
-
-def synthesise(players, variables, batch):
-    """The generator's Synthesis of a batch."""
-    return players.generator.apply(variables, batch.background, batch.mixed_components, batch.noise)
-
-
-def look(config, players, variables, image, mask, moves):
-    """Discriminator features of the augmented image and mask (0..1), and the updated power-iteration vectors."""
-    image, mask = augment.augment(image, 2.0 * mask - 1.0, moves, config.train.translate)
-    return players.discriminator.apply(variables, image, mask, True, method="features", mutable="batch_stats")
-
-
-def judge(players, variables, features, components):
-    """Verdict on features against genes, and the updated power-iteration vectors."""
-    return players.discriminator.apply(variables, features, components, True, method="judge", mutable="batch_stats")
 
 
 def compile_steps(config, players, mesh):

@@ -31,6 +31,16 @@ def test_parts_average_to_the_whole(monkeypatch, backend, parts):
     assert seen[2] == 12 / parts
 
 
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_parts_are_put_back_in_order(monkeypatch, backend, parts):
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    batch = {"x": jnp.arange(24.0).reshape(12, 2), "y": jnp.arange(12)}
+    made = jax.jit(lambda batch: accumulation.apply(lambda part: (2.0 * part["x"], part["y"]), batch, parts))(batch)
+    np.testing.assert_array_equal(made[0], 2.0 * batch["x"])
+    np.testing.assert_array_equal(made[1], batch["y"])
+
+
 @pytest.fixture(scope="module")
 def shrink(make_config):
     """`shrink(**changes)` is a configuration whose step compiles fast."""

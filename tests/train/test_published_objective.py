@@ -7,7 +7,7 @@ import pytest
 
 from radiogenomics.errors import InputError
 from radiogenomics.models.results import Synthesis
-from radiogenomics.train import published, state, steps
+from radiogenomics.train import published_objective, state, steps
 
 HASTY = {"xla_backend_optimization_level": 0}
 
@@ -47,15 +47,15 @@ def batch(material):
 def synthesised(material, batch):
     """(synthesis, code) of the batch."""
     _, players, initial, _, _ = material
-    synthesise = jax.jit(lambda *given: published.synthesise(players, *given), compiler_options=HASTY)
-    return synthesise(initial.generator, batch)[:2]
+    synthesise = jax.jit(lambda *given: published_objective.synthesise(players, *given), compiler_options=HASTY)
+    return synthesise(initial.generator, batch)[0]
 
 
 @pytest.fixture(scope="module")
 def judge(material, synthesised):
     """`judge(image, mask)` is the initial discriminator's verdict with the batch's codes."""
     _, players, initial, _, _ = material
-    compiled = jax.jit(lambda *given: published.judge(players, *given), compiler_options=HASTY)
+    compiled = jax.jit(lambda *given: published_objective.judge(players, *given), compiler_options=HASTY)
     return lambda image, mask: jax.device_get(compiled(initial.discriminator, image, mask, synthesised[1]))
 
 
@@ -73,8 +73,10 @@ def test_tuples_against_a_hand_computation(material, batch, synthesised, judge):
         expected += 10 * np.mean((verdict.match - match) ** 2)
         expected += 8 * np.mean((verdict.image - whole) ** 2)
         expected += 1 * np.mean((verdict.pair - pair) ** 2)
-    update = jax.jit(lambda *given: published.update_discriminator(config, players, *given), compiler_options=HASTY)
-    _, _, metrics = update(initial, batch, jax.random.key(0))
+    update = jax.jit(
+        lambda *given: published_objective.update_discriminator(config, players, *given), compiler_options=HASTY
+    )
+    _, _, metrics = update(initial, batch, synthesised, jax.random.key(0))
     assert float(metrics["discriminator_loss"]) == pytest.approx(expected, rel=1e-4)
 
 
@@ -82,12 +84,19 @@ def test_generator_loss_against_a_hand_computation(material, batch, synthesised,
     config, players, initial, arrays, _ = material
     synthesis = synthesised[0]
     verdict = judge(synthesis.image, synthesis.mask)
-    expected = 100 * float(published.background_loss(synthesis, batch.background)) + sum(
+    expected = 100 * float(published_objective.background_loss(synthesis, batch.background)) + sum(
         weight * np.mean((scores - 1) ** 2)
         for weight, scores in ((10, verdict.match), (8, verdict.image), (1, verdict.pair))
     )
-    update = jax.jit(lambda *given: published.update_generator(config, players, *given), compiler_options=HASTY)
-    _, _, metrics = update(initial, initial.discriminator, jax.device_put(arrays), batch, jax.random.key(0))
+
+    def learn(generator, discriminator, arrays, batch):
+        made, pull_back, _ = steps.synthesise_once(config, players, published_objective, generator, batch)
+        return published_objective.generator_gradient(
+            config, players, discriminator, arrays, batch, made, pull_back, None
+        )
+
+    learned = jax.jit(learn, compiler_options=HASTY)
+    _, metrics = learned(initial.generator, initial.discriminator, jax.device_put(arrays), batch)
     assert float(metrics["generator_loss"]) == pytest.approx(expected, rel=1e-4)
 
 
@@ -97,7 +106,7 @@ def test_background_counts_two_voxels_off_the_nodule_and_over_all_voxels(ndim):
     background = jnp.zeros_like(mask)
 
     def loss(image):
-        return published.background_loss(Synthesis(image, mask, image), background)
+        return published_objective.background_loss(Synthesis(image, mask, image), background)
 
     slope = np.asarray(jax.grad(loss)(background + 0.1))[0, ..., 0]
     expected = np.full((9,) * ndim, 1 / 9**ndim)
@@ -107,13 +116,18 @@ def test_background_counts_two_voxels_off_the_nodule_and_over_all_voxels(ndim):
 
 def test_mask_learns_nothing_from_the_background_term():
     image = jnp.ones((1, 9, 9, 1))
-    gradient = jax.grad(lambda mask: published.background_loss(Synthesis(image, mask, image), 0.0 * image))(0.4 * image)
+
+    def loss(mask):
+        return published_objective.background_loss(Synthesis(image, mask, image), 0.0 * image)
+
+    gradient = jax.grad(loss)(0.4 * image)
     assert float(jnp.abs(gradient).max()) == 0.0
 
 
 def test_others_are_always_different_patients():
     patients = jnp.array([3, 3, 5, 3, 7, 5])
-    draws = jax.vmap(lambda key: published.draw_others(patients, key))(jax.random.split(jax.random.key(0), 200))
+    keys = jax.random.split(jax.random.key(0), 200)
+    draws = jax.vmap(lambda key: published_objective.draw_others(patients, key))(keys)
     assert (patients[draws] != patients).all()
     for example in range(6):
         assert len(np.unique(draws[:, example])) == int((patients != patients[example]).sum())
@@ -154,11 +168,12 @@ def test_mapper_learns_from_the_code_that_the_discriminator_sees(material, batch
     config, players, initial, _, _ = material
 
     def objective(params):
-        synthesis, code, _ = published.synthesise(players, initial.generator | {"params": params}, batch)
+        variables = initial.generator | {"params": params}
+        (synthesis, code), _ = published_objective.synthesise(players, variables, batch)
         synthesis = jax.lax.stop_gradient(synthesis)
-        verdict = published.judge(players, initial.discriminator, synthesis.image, synthesis.mask, code)
-        terms = published.least_squares(verdict, published.REAL)
-        return published.weighted_sum(config, terms)
+        verdict = published_objective.judge(players, initial.discriminator, synthesis.image, synthesis.mask, code)
+        terms = published_objective.least_squares(verdict, published_objective.REAL)
+        return published_objective.weighted_sum(config, terms)
 
     gradient = jax.jit(jax.grad(objective), compiler_options=HASTY)(initial.generator["params"])
     moved = {name: any((leaf != 0.0).any() for leaf in jax.tree.leaves(part)) for name, part in gradient.items()}

@@ -50,10 +50,18 @@ def draw_others(patients, key):
     return jax.random.categorical(key, jnp.where(different, 0.0, -jnp.inf))
 
 
-def update_discriminator(config, players, state, batch, key):
-    """New discriminator variables, new optimiser state, and metrics."""
-    synthesis, code, _ = synthesise(players, state.generator, batch)
-    others = draw_others(batch.patient, key)
+def synthesise(players, variables, batch):
+    """(Synthesis, codes [batch, C]) of a batch, and the generator's running statistics after it."""
+    code = players.generator.apply(variables, batch.components, method="encode")
+    synthesis, stats = players.generator.apply(
+        variables, batch.background, code, batch.noise, True, method="decode", mutable="batch_stats"
+    )
+    return (synthesis, code), stats
+
+
+def update_discriminator(config, players, state, batch, made, key):
+    """New discriminator variables, new optimiser state, and metrics; `made` is of `synthesise`."""
+    (synthesis, code), others = made, draw_others(batch.patient, key)
     tuples = (
         (REAL, batch.real, batch.real_mask),
         (OTHER_PATIENT, batch.real[others], batch.real_mask[others]),
@@ -73,40 +81,32 @@ def update_discriminator(config, players, state, batch, key):
     return {"params": optax.apply_updates(params, update)}, optimizer, metrics
 
 
-def update_generator(config, players, state, discriminator, arrays, batch, key):
-    """New generator variables, new optimiser state, and metrics; the radiomic distance is watched, not learned from."""
+def generator_gradient(config, players, discriminator, arrays, batch, made, pull_back, key):
+    """Gradient by the generator's parameters, and metrics; `pull_back` as of `steps.synthesise_once`.
+
+    The radiomic distance is watched, not learned from.
+    """
     del key  # Nothing here is random.
 
-    def objective(params):
-        synthesis, code, stats = synthesise(players, state.generator | {"params": params}, batch)
+    def objective(made):
+        synthesis, code = made
         # The code is not detached: the mapper also learns to please the discriminator that reads it.
         terms = least_squares(judge(players, discriminator, synthesis.image, synthesis.mask, code), REAL)
         background = background_loss(synthesis, batch.background)
         total = weighted_sum(config, terms) + config.train.background_weight * background
-        metrics = {
+        return total, {
             "generator_loss": total,
             "adversarial_loss": terms.image + terms.pair,
             "match_loss": terms.match,
             "background_loss": background,
             "mask_share": synthesis.mask.mean(),
         }
-        return total, (stats, metrics, jax.lax.stop_gradient(synthesis))
 
-    params = state.generator["params"]
-    gradient, (stats, metrics, synthesis) = jax.grad(objective, has_aux=True)(params)
-    update, optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
-    radiomic = (synthesised_features(config, synthesis) - arrays.scaled.target_mean) / arrays.scaled.target_sd
+    by_made, metrics = jax.grad(objective, has_aux=True)(made)
+    (gradient,) = pull_back(batch)(by_made)
+    radiomic = (synthesised_features(config, made[0]) - arrays.scaled.target_mean) / arrays.scaled.target_sd
     metrics["radiomic_loss"] = losses.radiomic_loss(radiomic, arrays.scaled.targets[batch.patient])
-    return stats | {"params": optax.apply_updates(params, update)}, optimizer, metrics
-
-
-def synthesise(players, variables, batch):
-    """Synthesis of a batch, its codes [batch, C], and the generator's running statistics after it."""
-    code = players.generator.apply(variables, batch.components, method="encode")
-    synthesis, stats = players.generator.apply(
-        variables, batch.background, code, batch.noise, True, method="decode", mutable="batch_stats"
-    )
-    return synthesis, code, stats
+    return gradient, metrics
 
 
 def judge(players, variables, image, mask, code):
