@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics import outputs
-from radiogenomics.analysis import features, statistics, synthesis
-from radiogenomics.analysis.gene_permutation import TestedFold, test_genes
-from radiogenomics.analysis.patient_effects import component_gradients, gene_effects
+from radiogenomics.analysis import features, gene_effects, statistics, synthesis
+from radiogenomics.analysis.gene_permutation import test_genes
+from radiogenomics.analysis.patient_effects import component_gradients
 from radiogenomics.analysis.run import Fold
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
@@ -91,18 +91,16 @@ def _make_judge(run, names):
     gradient = component_gradients(run, names, with_regions=True)  # as the map takes them
     settings = run.config.map
     measured = features.real_features(run.cohort, names).to_numpy()
-    columns = np.arange(len(run.cohort.genes))
 
     def judge(fold):
         rows = fold.held_out
         draws = synthesis.make_draws(run, fold, settings.backgrounds, settings.noises)
         by_component = gradient(fold, rows, draws)[:, : len(names)]
-        predicted = gene_effects(fold, rows, by_component, columns)[2]
         real, together = features.adjust_by_fold(run, fold, measured, rows), [np.arange(len(rows))]
-        tested = TestedFold(by_component, fold.components, fold.genes, fold.training, rows)
+        mapped = gene_effects.MappedFold(by_component, fold.components, fold.genes, fold.training, rows)
         sides = [rows, np.setdiff1d(np.arange(len(fold.genes)), rows)]
-        (evidence,) = test_genes([tested], real[None], sides, settings.permutations, run.config.seed)
-        studentised = statistics.studentised_scores(predicted, real, together)
+        (evidence,) = test_genes([mapped], real[None], sides, settings.permutations, run.config.seed)
+        studentised = statistics.studentised_scores(gene_effects.predict([mapped]), real, together)
         return {
             "largest": studentised.max(axis=0), "family_wise": int((evidence.p_max < FAMILY_WISE).sum()),
             "hits": int((statistics.benjamini_hochberg(evidence.p) < settings.fdr).sum()),

@@ -5,30 +5,23 @@ import logging
 import numpy as np
 import xarray
 
-from radiogenomics.analysis import statistics
-
 GROUPINGS = ("site", "sequencing_batch")
 UNKNOWN = ("", "nan", "none", "unknown")
 LEAST_LEFT = 5  # patients of every fold; a correlation over fewer says nothing
 
 
-def confounder_table(run, unadjusted, predicted, adjusted, rows, folds):
+def confounder_table(unadjusted, summary, groups):
     """Scores of unadjusted features, and the range of scores when one site or one sequencing batch is left out.
 
     Args:
-      run: a `Run`; its generators stay as they are.
-      unadjusted: the `Evidence` [G, F] for the real features as measured.
-      predicted: [patients, F, G] effect predicted from each gene.
-      adjusted: [patients, F] real features less what the covariates explain.
-      rows: [patients] rows of the cohort.
-      folds: positions of each fold's patients.
+      unadjusted: the `Evidence` [G, F] for the real features as measured; the generators stay as they are.
+      summary: `gene_effects.GeneSummary`, of which the range is.
+      groups: of `find_groups`, who was left out for it.
 
     Returns:
       An `xarray.Dataset` [gene, feature] of `score_unadjusted`, `p_unadjusted`, `score_range_low`, `score_range_high`;
       the range is NaN where no group can be left out.
     """
-    groups = find_groups(run.cohort.covariates.iloc[rows], folds)
-    low, high = score_range(predicted, adjusted, [kept for _, kept in groups])
     logging.info("map: scored again without %s", ", ".join(name for name, _ in groups) or "nobody (no group to leave)")
     told = {
         "unadjusted": "same generator, real features as measured; its genes stay residualised as in training",
@@ -37,7 +30,7 @@ def confounder_table(run, unadjusted, predicted, adjusted, rows, folds):
     }
     table = {
         "score_unadjusted": (unadjusted.score, told["unadjusted"]), "p_unadjusted": (unadjusted.p, told["unadjusted"]),
-        "score_range_low": (low, told["range"]), "score_range_high": (high, told["range"]),
+        "score_range_low": (summary.low, told["range"]), "score_range_high": (summary.high, told["range"]),
     }
     return xarray.Dataset({
         name: (("gene", "feature"), values.astype(np.float32), {"note": note}) for name, (values, note) in table.items()
@@ -62,20 +55,3 @@ def find_groups(covariates, folds):
                 name = f"{column.replace('_', ' ')} {level} ({(labels == level).sum()} of {len(labels)} patients)"
                 found.append((name, kept))
     return found
-
-
-def score_range(predicted, outcomes, splits):
-    """Smallest and largest cross-fitted correlation [G, F] over several lists of folds; NaN where there is none.
-
-    Args:
-      predicted: [patients, F, G].
-      outcomes: [patients, F].
-      splits: a list of lists of row arrays.
-    """
-    low, high = np.full((2, predicted.shape[2], predicted.shape[1]), np.nan, np.float32)
-    for folds in splits:
-        for feature in range(predicted.shape[1]):
-            score = statistics.cross_fitted_correlation(predicted[:, feature], outcomes[:, [feature]], folds)
-            low[:, feature] = np.fmin(low[:, feature], score)
-            high[:, feature] = np.fmax(high[:, feature], score)
-    return low, high

@@ -5,6 +5,10 @@
 
 Genes of a set are co-expressed, so their scores move together by chance. A null that permutes genes takes them as
 independent and finds sets where there are none (Goeman and Buehlmann 2007); permuting patients keeps their correlation.
+What is permuted are the patients' features. For single genes that is too bold beside a true link (`gene_permutation`);
+sets are compared with the genes outside, among which the true link is, and keep their level (tests/test_enrichment.py:
+gradients learned from the patients of the other folds, 2 to 5 % of null sets at p <= 0.05). Permuting the patients'
+genes instead gives 6 to 14 %.
 """
 
 import importlib
@@ -94,7 +98,7 @@ def set_evidence(predicted, real, folds, members, permutations, seed):
     standardised by their own mean and SD over permutations first, because large co-expressed sets vary most.
 
     Args:
-      predicted: [patients, F, G].
+      predicted: feature number -> [patients, G].
       real: [patients, F], NaN where unknown.
       folds: list of row arrays.
       members: [G, S] boolean, with genes inside and outside of each set.
@@ -111,7 +115,7 @@ def set_evidence(predicted, real, folds, members, permutations, seed):
     statistic, p, extent = np.zeros(shape), np.ones(shape), np.zeros(shape)
     score, largest = np.zeros((len(members), shape[1])), np.full(permutations, -np.inf)
     for feature in range(shape[1]):
-        scaled = statistics.standardise_within(predicted[:, feature], folds).astype(np.float64) / len(folds)
+        scaled = statistics.standardise_within(predicted(feature), folds).astype(np.float64) / len(folds)
         score[:, feature] = outcomes[:, feature] @ scaled
         for begin in range(0, shape[0], SETS_AT_ONCE):
             block = (slice(begin, begin + SETS_AT_ONCE), feature)
@@ -186,7 +190,7 @@ def _gsea_rows(predictions, members, smallest, permutations, seed):
     known = {name: list(members.index[members[name]]) for name in members}
     rows = []
     for column, feature in enumerate(predictions.features):
-        predicted, real = predictions.predicted[:, column], predictions.real[:, [column]]
+        predicted, real = predictions.predicted(column), predictions.real[:, [column]]
         score = pd.Series(
             statistics.cross_fitted_correlation(predicted, real, predictions.folds), members.index
         ).sort_values(ascending=False, kind="stable")

@@ -11,32 +11,34 @@ def test_quantities(run, tested, chosen, outcomes):
 
     `chosen` is the slice of the tested gradients' image quantities that the outcomes are of.
     """
-    groups = [fold.held_out for fold in run.folds]
-    rest = np.setdiff1d(np.arange(len(run.cohort.patients)), np.concatenate(groups))  # trained on, of another cohort
-    folds = [fold._replace(sensitivity=fold.sensitivity[:, chosen]) for fold in tested]
+    folds = [fold._replace(gradient=fold.gradient[:, chosen]) for fold in tested]
     return gene_permutation.test_genes(
-        folds, outcomes, [*groups, rest] if len(rest) else groups, run.config.map.permutations, run.config.seed
+        folds, outcomes, permuted_groups(run), run.config.map.permutations, run.config.seed
     )
 
 
-def gene_table(run, effects, seeds, evidence, positions):
+def permuted_groups(run):
+    """Row arrays of the cohort's patients whose genes change places: those that were held out together."""
+    groups = [fold.held_out for fold in run.folds]
+    rest = np.setdiff1d(np.arange(len(run.cohort.patients)), np.concatenate(groups))  # trained on, of another cohort
+    return [*groups, rest] if len(rest) else groups
+
+
+def gene_table(sensitivity, summary, seeds, evidence, positions):
     """Gene x feature variables.
 
     Args:
-      run: a `Run`; reads `map` and `seed` of its config.
-      effects: `patient_effects.Effects`.
-      seeds: squared errors of the trainings' seeds, as of `patient_effects.average_effects`.
+      sensitivity: [I, G] of `gene_effects.mean_sensitivity`.
+      summary: `gene_effects.GeneSummary`; the first of its quantities are the features.
+      seeds: [I, G] squared errors of the trainings' seeds (`patient_effects.seed_errors`).
       evidence: `Evidence` [G, F] on the features.
       positions: positions of each fold's patients.
     """
     count = evidence.score.shape[1]
-    associated = effects.associated[:, :count]
     table = {
-        "sensitivity": effects.sensitivity[:, :count].mean(axis=0).T,
-        "association": associated.mean(axis=0).T,
-        "strength": np.sqrt(np.square(associated).mean(axis=0)).T,
-        "heterogeneity": associated.std(axis=0).T,
-        "se": _standard_error(run, associated, positions, seeds["associated"][:count]).T,
+        "sensitivity": sensitivity[:count].T, "association": summary.mean[:count].T,
+        "strength": summary.strength[:count].T, "heterogeneity": summary.heterogeneity[:count].T,
+        "se": np.sqrt(summary.variance + seeds)[:count].T,
     } | _named("", evidence)
     limit = detection.describe_limit(evidence.largest, [len(rows) for rows in positions])
     return _dataset(table, ("gene", "feature")).assign_attrs(limit)
@@ -46,9 +48,11 @@ def metagene_table(run, effects, seeds, tested, real, positions):
     """Metagene x feature variables; what is tested is the derivative times the patient's metagene, as for genes.
 
     Args:
-      run, effects, seeds, positions: as `gene_table`.
-      tested: see `patient_effects.tested_metagenes`.
+      run: a `Run`; reads `map` and `seed` of its config.
+      effects, seeds: of `patient_effects.average_effects`.
+      tested: see `patient_effects.metagene_folds`.
       real: [patients, F] real features less what the covariates explain.
+      positions: positions of each fold's patients.
     """
     (evidence,) = test_quantities(run, tested, slice(real.shape[1]), real[None])
     table = {
@@ -58,24 +62,23 @@ def metagene_table(run, effects, seeds, tested, real, positions):
     return _dataset(table, ("metagene", "feature"))
 
 
-def region_table(run, effects, seeds, tested, real, positions):
+def region_table(run, effects, summary, seeds, tested, real, positions):
     """Gene x region and metagene x region variables, and whether the genes control each region's attenuation.
 
-    Two families of tests, one over genes and regions, one over metagenes and regions; `tested` are the folds of both,
-    `real` regional means [patients, R] less what the covariates explain, the rest is as in `gene_table`.
+    Two families of tests, one over genes and regions, one over metagenes and regions; `seeds` are the squared errors of
+    both, `tested` the folds of both, `real` regional means [patients, R] less what the covariates explain, the rest is
+    as in `gene_table` and `metagene_table`.
     """
     count, settings = real.shape[1], run.config.map
+    along = effects.metagene_associated[:, -count:]
     table = xarray.Dataset()
-    for dim, prefix, associated, error, folds in (
-        ("gene", "region_", effects.associated, seeds["associated"], tested[0]),
-        ("metagene", "metagene_region_", effects.metagene_associated, seeds["metagene_associated"], tested[1]),
+    for dim, prefix, mean, error, folds in (
+        ("gene", "region_", summary.mean[-count:], np.sqrt(summary.variance + seeds[0])[-count:], tested[0]),
+        ("metagene", "metagene_region_", along.mean(axis=0), _standard_error(run, along, positions, seeds[1][-count:]),
+         tested[1]),
     ):
-        own = associated[:, -count:]
         (evidence,) = test_quantities(run, folds, slice(-count, None), real[None])
-        values = {
-            f"{prefix}association": own.mean(axis=0).T,
-            f"{prefix}se": _standard_error(run, own, positions, error[-count:]).T,
-        } | _named(prefix, evidence)
+        values = {f"{prefix}association": mean.T, f"{prefix}se": error.T} | _named(prefix, evidence)
         table.update(_dataset(values, (dim, "region")))
     gate = statistics.permutation_evidence(
         effects.region_hu[:, :, None], real, positions, settings.permutations, run.config.seed

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import xarray
 
-from radiogenomics.analysis import jacobian, mapping, synthesis
-from radiogenomics.analysis.patient_effects import component_gradients, gene_effects
+from radiogenomics.analysis import association, jacobian, mapping, synthesis
+from radiogenomics.analysis.patient_effects import component_gradients
 from radiogenomics.analysis.perturbed_items import gather_items, held_out_rows, item_directions
 from radiogenomics.data import window
 from radiogenomics.errors import InputError
@@ -179,7 +179,9 @@ def patient_map(run, patients=None, genes=None, features=None):
     gradients, folds, parts = component_gradients(run, names), held_out_rows(run, patients), []
     for fold, rows in folds:
         draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
-        parts.append(gene_effects(fold, rows, gradients(fold, rows, draws), columns)[:2])
+        by_component = gradients(fold, rows, draws)
+        both = (association.gene_sensitivity(by_component, fold), association.gene_association(by_component, fold))
+        parts.append([values[..., columns] for values in both])
     values = (np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True))
     dims, unit = ("patient", "feature", "gene"), {"units": "feature unit per gene SD"}
     dataset = xarray.Dataset(

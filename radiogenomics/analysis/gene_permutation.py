@@ -9,13 +9,11 @@ move, all genes together, while components, gradients and image features stay, s
 effect and score are made as the gene's own are.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from radiogenomics.analysis import statistics
+from radiogenomics.analysis import gene_effects, statistics
 from radiogenomics.analysis.statistics import Evidence
 from radiogenomics.errors import InputError
 
@@ -23,16 +21,6 @@ ENOUGH = 199  # permutations of thousands of genes: their null is pooled, and p_
 VALUES = 100_000  # ... and of few genes as many as give the null of a feature so many values
 TAIL = 0.01  # of a feature's null, whose lower end is the feature's unit in the family-wise comparison
 BINS = 4096  # of the null of a studentised correlation, between -1 and 1
-
-
-class TestedFold(NamedTuple):
-    """What the evidence on M genes (or metagenes) takes from one fold; rows number the cohort's patients."""
-
-    sensitivity: np.ndarray  # [held out, F, K] gradient of the features by component
-    components: np.ndarray  # [patients, K]
-    genes: np.ndarray  # [patients, M] standardised
-    training: np.ndarray  # rows
-    held_out: np.ndarray  # rows, as many as `sensitivity` has
 
 
 def test_genes(folds, outcomes, groups, count, seed):
@@ -46,7 +34,7 @@ def test_genes(folds, outcomes, groups, count, seed):
     in the tail of their null.
 
     Args:
-      folds: list of `TestedFold`.
+      folds: list of `gene_effects.MappedFold`; their quantities are the F features.
       outcomes: [C, patients, F] C versions of the features (adjusted, unadjusted, simulated), patients in the order of
         the folds' `held_out`; NaN counts as the fold's mean.
       groups: list of row arrays, who was held out together.
@@ -63,31 +51,43 @@ def test_genes(folds, outcomes, groups, count, seed):
     if count < 1:
         raise InputError(f"map.permutations: {count}; expected at least 1.")
     count = min(count, max(ENOUGH, VALUES // len(folds[0].genes[0])))
-    splits = np.split(np.arange(outcomes.shape[1]), np.cumsum([len(fold.held_out) for fold in folds])[:-1])
-    standard = np.stack([statistics.standardise_within(values, splits) for values in outcomes])
-    parts = [standard[:, rows] for rows in splits]
-    score, observed = _score_genes(folds, parts, np.arange(len(folds[0].genes)))
+    parts = standardise_parts(folds, outcomes)
+    score, observed = score_genes(folds, parts, np.arange(len(folds[0].genes)))
     tails = np.zeros((*observed.shape[:2], BINS), np.int64)
     largest = np.zeros((count, *observed.shape[:2]), np.float32)
     for number, order in enumerate(statistics.within_fold_permutations(groups, count, seed)):
-        null = _score_genes(folds, parts, order)[1]
+        null = score_genes(folds, parts, order)[1]
         tails += _histogram(null)
         largest[number] = null.max(axis=2)
     return [_summarise(*version) for version in zip(score, observed, tails, largest.swapaxes(0, 1), strict=True)]
 
 
-def _score_genes(folds, outcomes, order):
-    """Correlations and studentised correlations [C, F, M] of genes whose patients are taken in `order`."""
-    moments = sum(
-        _fold_moments(
-            fold.sensitivity, _centred(fold.components[fold.training]), fold.genes[order[fold.training]],
-            fold.genes[order[fold.held_out]], values,
+def standardise_parts(folds, outcomes):
+    """Every fold's part [C, held out, F] of outcomes [C, patients, F], mean 0 and norm 1; NaN counts as the mean."""
+    splits = np.split(np.arange(outcomes.shape[1]), np.cumsum([len(fold.held_out) for fold in folds])[:-1])
+    standard = np.stack([statistics.standardise_within(values, splits) for values in outcomes])
+    return [standard[:, rows] for rows in splits]
+
+
+def score_genes(folds, parts, order):
+    """Correlations and studentised correlations [C, F, M] of genes whose patients are taken in `order` [patients].
+
+    `parts` are of `standardise_parts`. Genes are taken in blocks that fit into the memory.
+    """
+    held_out, genes = max(len(fold.held_out) for fold in folds), folds[0].genes.shape[1]
+    scores = []
+    for block in gene_effects.gene_blocks(genes, held_out, folds[0].gradient.shape[1]):
+        moments = sum(
+            _fold_moments(
+                fold.gradient, _centred(fold.components[fold.training]), fold.genes[order[fold.training], block],
+                fold.genes[order[fold.held_out], block], values,
+            )
+            for fold, values in zip(folds, parts, strict=True)
         )
-        for fold, values in zip(folds, outcomes, strict=True)
-    )
-    product, *spread = np.asarray(moments)
-    r = product / len(folds)
-    return r, statistics.studentise(r, spread, [len(fold.held_out) for fold in folds])
+        product, *spread = np.asarray(moments)
+        r = product / len(folds)
+        scores.append((r, statistics.studentise(r, spread, [len(fold.held_out) for fold in folds])))
+    return tuple(np.concatenate(each, axis=-1) for each in zip(*scores, strict=True))
 
 
 def _centred(values):
@@ -95,10 +95,10 @@ def _centred(values):
 
 
 @jax.jit
-def _fold_moments(sensitivity, components, training_genes, genes, outcomes):
+def _fold_moments(gradient, components, training_genes, genes, outcomes):
     """Sums [4, C, F, M] over a fold's held-out patients of y z, y^2 z^2, y z^3 and z^4: z predicted, y real, norm 1."""
     weights = components.T @ training_genes  # covariance up to a factor, which norm 1 takes away
-    predicted = jnp.einsum("hfk,km->fhm", sensitivity, weights) * genes
+    predicted = jnp.einsum("hfk,km->fhm", gradient, weights) * genes
     centred = predicted - predicted.mean(axis=1, keepdims=True)
     norm = jnp.sqrt(jnp.square(centred).sum(axis=1, keepdims=True))
     tiny = 1e-6 * jnp.sqrt(float(len(genes))) * jnp.maximum(jnp.abs(predicted).max(axis=1, keepdims=True), 1e-30)

@@ -31,9 +31,17 @@ from typing import NamedTuple
 import numpy as np
 
 from radiogenomics import provenance
-from radiogenomics.analysis import confounders, evidence_tables, metagenes, regions, transfer
+from radiogenomics.analysis import (
+    confounders,
+    evidence_tables,
+    gene_effects,
+    metagenes,
+    patient_effects,
+    regions,
+    statistics,
+    transfer,
+)
 from radiogenomics.analysis import features as feature_values
-from radiogenomics.analysis.patient_effects import average_effects, measure_effects, tested_folds, tested_metagenes
 from radiogenomics.data import transform as gene_transform
 from radiogenomics.errors import InputError
 from radiogenomics.radiomics import describe_feature, resolve
@@ -52,13 +60,18 @@ UNITS = {
 class Predictions(NamedTuple):
     """What a map's evidence on genes compares, patient by patient; patients are in the map's order."""
 
-    predicted: np.ndarray  # [patients, F, G] association times the patient's gene
     real: np.ndarray  # [patients, F] real features less what the covariates explain, NaN where unknown
     folds: list  # of row arrays: who was held out together
     genes: tuple  # [G] symbols
     features: tuple  # [F]
     supported: np.ndarray  # [F] the gate's verdict
-    tested: list  # of `gene_permutation.TestedFold`, what the genes' p-values were made from
+    mapped: list  # of `gene_effects.MappedFold`, what the genes' effects and p-values were made from
+    groups: list  # of row arrays of the cohort: who may change places with whom under the null
+
+    def predicted(self, feature):
+        """[patients, G]: association with the feature of that number, times the patient's gene."""
+        one = [fold._replace(gradient=fold.gradient[:, [feature]]) for fold in self.mapped]
+        return gene_effects.predict(one)[:, 0]
 
 
 def radiogenomic_map(
@@ -95,10 +108,7 @@ def radiogenomic_map(
 def map_with_predictions(
     run, cohort=None, features=None, genes=None, adjust=None, patients=None, gate=None, weights=None, more_runs=()
 ):
-    """The map and the `Predictions` behind its scores; arguments and errors as `radiogenomic_map`.
-
-    Predictions take 4 bytes per patient, feature and gene: 24 MB for 130 patients, 9 features and 5,172 genes.
-    """
+    """The map and the `Predictions` behind its scores; arguments and errors as `radiogenomic_map`."""
     runs = [run, *more_runs]
     check_trainings(runs)
     names, columns = feature_names(run, features), gene_columns(run.cohort.genes, genes)
@@ -112,30 +122,43 @@ def map_with_predictions(
     measured = feature_values.real_features(run.cohort, names).to_numpy()
     measured = np.concatenate([measured, regions.real_region_means(run)], axis=1)
     real = feature_values.adjust_features(run, measured, adjust)[rows]
-    effects, seeds = average_effects([
-        measure_effects(one, names, mapped, columns, groups.weights)
+    each = [
+        patient_effects.measure_effects(one, names, mapped, groups.weights)
         for one, mapped in zip(runs, folds_of, strict=True)
-    ])
-    tested = tested_folds(folds_of, effects.gradient, columns)
+    ]
+    effects, seeds = patient_effects.average_effects(each)
+    mapped = patient_effects.mapped_folds(folds_of, effects.gradient, columns)
     evidence, unadjusted = evidence_tables.test_quantities(
-        run, tested, slice(count), np.stack([real[:, :count], measured[rows, :count]])
+        run, mapped, slice(count), np.stack([real[:, :count], measured[rows, :count]])
     )
-    dataset = evidence_tables.gene_table(run, effects, seeds, evidence, positions)
-    dataset.update(confounders.confounder_table(
-        run, unadjusted, effects.predicted[:, :count], real[:, :count], rows, positions
-    ))
-    by_metagene = tested_metagenes(folds_of, tested, groups.weights)
+    left_out = confounders.find_groups(run.cohort.covariates.iloc[rows], positions)
+    weights = statistics.bootstrap_weights(positions, run.config.map.bootstraps, run.config.seed)
+    summary = gene_effects.summarise(mapped, real[:, :count], [kept for _, kept in left_out], weights)
+    sensitivity, by_seed = _average_genes(folds_of, each, columns)
+    dataset = evidence_tables.gene_table(sensitivity, summary, by_seed, evidence, positions)
+    dataset.update(confounders.confounder_table(unadjusted, summary, left_out))
+    by_metagene = patient_effects.metagene_folds(folds_of, mapped, groups.weights)
     dataset.update(evidence_tables.metagene_table(run, effects, seeds, by_metagene, real[:, :count], positions))
-    dataset.update(evidence_tables.region_table(run, effects, seeds, (tested, by_metagene), real[:, count:], positions))
+    dataset.update(evidence_tables.region_table(
+        run, effects, summary, (by_seed, seeds["metagene_associated"]), (mapped, by_metagene), real[:, count:],
+        positions,
+    ))
     _describe(run, dataset, effects, groups, columns, real[:, :count])
     _stamp(dataset, names, gate)
     dataset = _label(runs, dataset, names, columns, rows, groups, adjust)
-    symbols, supported = tuple(map(str, dataset["gene"].values)), dataset["supported"].values
     predictions = Predictions(
-        effects.predicted[:, :count], real[:, :count], positions, symbols, names, supported,
-        [fold._replace(sensitivity=fold.sensitivity[:, :count]) for fold in tested],
+        real[:, :count], positions, tuple(map(str, dataset["gene"].values)), names, dataset["supported"].values,
+        [fold._replace(gradient=fold.gradient[:, :count]) for fold in mapped], evidence_tables.permuted_groups(run),
     )
     return dataset, predictions
+
+
+def _average_genes(folds_of, each, columns):
+    """(mean sensitivity [I, G] over patients and trainings, squared errors [I, G] of the trainings' seeds)."""
+    pairs = list(zip(folds_of, (one.gradient for one in each), strict=True))
+    sensitivity = np.mean([gene_effects.mean_sensitivity(*pair, columns) for pair in pairs], axis=0)
+    means = (patient_effects.mapped_folds([folds], gradient, columns) for folds, gradient in pairs)
+    return sensitivity, patient_effects.seed_errors([gene_effects.mean_association(one) for one in means])
 
 
 def check_trainings(runs):

@@ -21,7 +21,7 @@ CORNERS = np.array([(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)])  # scor
 SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
 NULL = (
     "within a fold, the patients' real features are exchangeable given the product of both metagenes' scores, less "
-    "what either score and its square explain of it, times the sign of the effect; unit: the patient; one-sided"
+    "what either score and its square explain of it; unit: the patient; two-sided"
 )
 
 
@@ -40,9 +40,11 @@ def effect_modification(run, weights=None, features=None, noises=2):
 
     Returns:
       An `xarray.Dataset` [metagene, modifier, feature]: `effect` in feature units, mean over held-out patients, its
-      patient-bootstrap `se` and 95 % interval `low`, `high`; `score`, the mean within-fold correlation of the predicted
-      product term with the patients' real feature; its permutation `p`, BH `q` and family-wise `p_max` over all pairs
-      and features. NaN on the diagonal and for pairs whose scores are (nearly) the same.
+      patient-bootstrap `se` and 95 % interval `low`, `high`; `score`, the mean within-fold correlation of the product
+      of both scores with the patients' real feature; its permutation `p`, BH `q` and family-wise `p_max` over all pairs
+      and features. The generator is right where effect and score have one sign. The test does not use the sign of the
+      effect, which rests on the patients of the other folds: with it, 7 to 9 % of null pairs have p <= 0.05, without it
+      3 to 5 % (simulation). NaN on the diagonal and for pairs whose scores are (nearly) the same.
 
     Raises:
       InputError: for an unknown feature, or weights of another shape.
@@ -60,7 +62,7 @@ def effect_modification(run, weights=None, features=None, noises=2):
     sizes = [len(rows) for _, rows in folds]
     table = bootstrap_mean(run, np.concatenate(effects), sizes)  # [pairs, F] each
     table["effect"] = table.pop("mean")
-    table |= _evidence(run, names, folds, effects, products)
+    table |= _evidence(run, names, folds, products)
     table = {name: np.where(np.all(usable, axis=0)[:, None], values, np.nan) for name, values in table.items()}
     return _label(run, table, pairs, names, groups.names)
 
@@ -106,16 +108,16 @@ def product_term(one, other):
     return product - design @ np.linalg.lstsq(design, product, rcond=None)[0]
 
 
-def _evidence(run, names, folds, effects, products):
-    """{"score", "p", "q", "p_max"} [P, F] of the product term times the sign that the fold's generator gives it."""
-    predicted = np.concatenate([
-        np.sign(effect.mean(axis=0)).T * product[:, None] for effect, product in zip(effects, products, strict=True)
-    ])  # [patients, F, P]
+def _evidence(run, names, folds, products):
+    """{"score", "p", "q", "p_max"} [P, F] of the product terms, fold by fold [n, P]."""
+    products = np.repeat(np.concatenate(products)[:, None], len(names), axis=1)  # [patients, F, P]
     rows = np.concatenate([rows for _, rows in folds])
     real = feature_values.real_features(run.cohort, names).to_numpy()
     real = feature_values.adjust_features(run, real)[rows]
     positions = np.split(np.arange(len(rows)), np.cumsum([len(rows) for _, rows in folds])[:-1])
-    found = statistics.permutation_evidence(predicted, real, positions, run.config.map.permutations, run.config.seed)
+    found = statistics.permutation_evidence(
+        products, real, positions, run.config.map.permutations, run.config.seed, two_sided=True
+    )
     return {"score": found.score, "p": found.p, "p_max": found.p_max, "q": statistics.benjamini_hochberg(found.p)}
 
 

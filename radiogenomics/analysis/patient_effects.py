@@ -1,68 +1,54 @@
 """What a run's generators say about each held-out patient: the quantities that a map averages and tests."""
 
-import logging
 from typing import NamedTuple
 
 import numpy as np
 import tqdm
 
 from radiogenomics.analysis import association, jacobian, regions, synthesis
-from radiogenomics.analysis.gene_permutation import TestedFold
+from radiogenomics.analysis.gene_effects import MappedFold
 from radiogenomics.errors import InputError
 from radiogenomics.train import sharding
 
 MEMORY_MB = 1024.0  # of gradients, on a device
-VARIED = ("associated", "metagene_effect", "metagene_associated")  # what standard errors are given for
+VARIED = ("metagene_effect", "metagene_associated")  # what standard errors are given for, beside genes'
 
 
 class Effects(NamedTuple):
     """Of each mapped patient, fold by fold; I image quantities: F features, then the regions of `regions.REGIONS`."""
 
-    sensitivity: np.ndarray  # [patients, I, G] feature unit per gene SD
-    associated: np.ndarray  # [patients, I, G] the same with what moves with the gene
-    predicted: np.ndarray  # [patients, I, G] association times the patient's gene
-    metagene_associated: np.ndarray  # [patients, I, M] feature unit per metagene SD
     gradient: np.ndarray  # [patients, I, K] by component; of several trainings, their components side by side
+    metagene_associated: np.ndarray  # [patients, I, M] feature unit per metagene SD
     metagene_effect: np.ndarray  # [patients, F, M] finite, from -1 to +1 SD
     region_hu: np.ndarray  # [patients, R] of the synthesised nodules
     image: np.ndarray  # [M, *S] mean change in HU per metagene SD
     mask: np.ndarray  # [M, *S] and of the mask
 
 
-def measure_effects(run, names, folds, columns, weights):
+def measure_effects(run, names, folds, weights):
     """`Effects` of a run.
 
     Args:
       run: a `Run`.
       names: feature names.
       folds: [(fold, held-out rows)].
-      columns: [G] of the genes to report.
       weights: [all genes, M] of the metagenes.
     """
     # Made once for all folds, so that they compile once.
     gradient = component_gradients(run, names, with_regions=True)
     measure = synthesis.measured_images(run, names)
     parts, counts = [], [len(rows) for _, rows in folds]
-    _tell_memory(sum(counts), len(names) + len(regions.REGIONS), len(columns))
     for fold, rows in folds:
         draws = synthesis.make_draws(run, fold, run.config.map.backgrounds, run.config.map.noises)
         by_component = gradient(fold, rows, draws)
         along = association.direction_association(by_component, fold, weights)
         finite = perturb_metagenes(fold, rows, weights, draws, measure)
         parts.append((
-            *gene_effects(fold, rows, by_component, columns),
-            along, by_component, finite[0], regions.synthesised_region_means(run, fold, rows, draws), *finite[1:],
+            by_component, along, finite[0], regions.synthesised_region_means(run, fold, rows, draws), *finite[1:],
         ))
     *by_patient, image, mask = zip(*parts, strict=True)
     pixels = (np.average(per_fold, axis=0, weights=counts) for per_fold in (image, mask))
     return Effects(*map(np.concatenate, by_patient), *pixels)
-
-
-def _tell_memory(patients, quantities, genes):
-    logging.info(
-        "map: about %.0f MB for %d patients x %d image quantities x %d genes, images one by one",
-        3 * 4 * patients * quantities * genes / jacobian.MEGABYTE, patients, quantities, genes,
-    )
 
 
 def component_gradients(run, names, with_regions=False, memory_mb=MEMORY_MB):
@@ -107,13 +93,6 @@ def split_draws(draws, count):
     return [synthesis.Draws(*parts) for parts in zip(*(np.split(values, count) for values in draws), strict=True)]
 
 
-def gene_effects(fold, rows, by_component, columns):
-    """(sensitivity, associated, predicted) [n, I, G] of genes `columns` from gradients by component [n, I, K]."""
-    associated = association.gene_association(by_component, fold)[..., columns]
-    sensitivity = association.gene_sensitivity(by_component, fold)[..., columns]
-    return sensitivity, associated, associated * fold.genes[rows][:, None, columns]
-
-
 def perturb_metagenes(fold, rows, weights, draws, measure):
     """Moves each metagene from -1 to +1 SD with what moves with it; same backgrounds, same noises (design 5.4).
 
@@ -143,20 +122,23 @@ def average_effects(each):
     """Mean of several trainings' `Effects` of the same patients, and how far their means are apart.
 
     Returns:
-      (`Effects`, {"associated": [I, G], "metagene_effect": [F, M], "metagene_associated": [I, M]}): squared standard
-      errors that the trainings' seeds give the means over patients, s^2 / S for S trainings; zero for a single one.
+      (`Effects`, {"metagene_effect": [F, M], "metagene_associated": [I, M]}): `seed_errors` of the means over patients.
     """
-    means = {name: np.stack([getattr(one, name).mean(axis=0) for one in each]) for name in VARIED}
-    seeds = {name: np.square(values - values.mean(axis=0)).sum(axis=0) / (max(len(each) - 1, 1) * len(each))
-             for name, values in means.items()}
+    seeds = {name: seed_errors([getattr(one, name).mean(axis=0) for one in each]) for name in VARIED}
     if len(each) == 1:
         return each[0], seeds
     mean = Effects(*(np.mean(arrays, axis=0, dtype=np.float32) for arrays in zip(*each, strict=True)))
     return mean._replace(gradient=np.concatenate([one.gradient for one in each], axis=-1) / len(each)), seeds
 
 
-def tested_folds(folds_of, gradient, columns):
-    """What the evidence on genes takes from every fold.
+def seed_errors(means):
+    """Squared standard errors that the trainings' seeds give a list of S trainings' means: s^2 / S; 0 for one."""
+    means = np.stack(means)
+    return np.square(means - means.mean(axis=0)).sum(axis=0) / (max(len(means) - 1, 1) * len(means))
+
+
+def mapped_folds(folds_of, gradient, columns):
+    """The `MappedFold`s that effects and evidence of genes are made from.
 
     Args:
       folds_of: of each training its [(fold, held-out rows)]; trainings share folds and standardised genes.
@@ -164,17 +146,17 @@ def tested_folds(folds_of, gradient, columns):
       columns: [G] of the genes.
     """
     parts = np.split(gradient, np.cumsum([len(rows) for _, rows in folds_of[0]])[:-1])
-    tested = []
+    mapped = []
     for part, same in zip(parts, zip(*folds_of, strict=True), strict=True):
         fold, rows = same[0]
         components = np.concatenate([one.components for one, _ in same], axis=1)
-        tested.append(TestedFold(part, components, fold.genes[:, columns], fold.training, rows))
-    return tested
+        mapped.append(MappedFold(part, components, fold.genes[:, columns], fold.training, rows))
+    return mapped
 
 
-def tested_metagenes(folds_of, tested, weights):
-    """The `tested` folds with the scores of metagenes [all genes, M] in the place of genes."""
+def metagene_folds(folds_of, mapped, weights):
+    """The `mapped` folds with the scores of metagenes [all genes, M] in the place of genes."""
     return [
         one._replace(genes=association.metagene_scores(fold, weights))
-        for one, (fold, _) in zip(tested, folds_of[0], strict=True)
+        for one, (fold, _) in zip(mapped, folds_of[0], strict=True)
     ]

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from radiogenomics.analysis import jacobian
+from radiogenomics.benchmark import generator as rivals
+from radiogenomics.benchmark import training_runs
 from radiogenomics.benchmark.timing import time_calls
 from radiogenomics.models.generator import make_generator
 
@@ -25,11 +27,8 @@ RIVAL_PASSES = 32  # columns of the forward-mode rival and rows of the reverse-m
 REPEATS = 3
 MEMORY_MB = 1024.0  # bound given to the engine
 SAMPLE_SECONDS = 0.02
-PUBLISHED = {  # as configs/paper.py, which needs no training here, on patches of 64 x 64
-    "data.ndim": 2, "data.size": 64, "genes.front_end": "none", "model.architecture": "published", "model.width": 32,
-    "model.scales": 4, "model.code_size": 128, "model.encoder_hidden": 512, "model.noise_size": 10,
-    "model.double_tanh": True, "model.style_after_gate": True,
-}
+# At its full width, on smaller patches.
+PUBLISHED = rivals.PUBLISHED | {"data.ndim": 2, "data.size": 64, "model.scales": rivals.MOST_SCALES}
 
 
 class Case(NamedTuple):
@@ -48,8 +47,7 @@ class Case(NamedTuple):
 
 def time_jacobians(config):
     """Rows of the speed table: the generator of `config`, and the published one at its full width on 64 x 64."""
-    published = config.copy_and_resolve_references()
-    published.update_from_flattened_dict(PUBLISHED)
+    published = training_runs.vary(config, PUBLISHED)
     return time_case("default", make_case(config)) + time_case("published 64 x 64", make_case(published))
 
 

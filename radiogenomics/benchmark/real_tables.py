@@ -55,14 +55,14 @@ def run_example(expression, semantics, clinical_table, out, config, standardised
             f"{clinical_table}, {expression}: '{missing[0]}' is the same for all patients; expected squamous "
             "carcinomas and others, and a break between two batches in the order of the samples."
         )
-    maps = {name: _map(tables, names, config, out / name) for name, names in ADJUSTMENTS.items()}
-    checks = _map(controls, (), config, out / "controls")
+    fingerprint = provenance.digest_files([path for path in (expression, semantics, clinical_table) if path.is_file()])
+    maps = {name: _map(tables, names, config, out / name, fingerprint) for name, names in ADJUSTMENTS.items()}
+    checks = _map(controls, (), config, out / "controls", fingerprint)
     squamous = controls._replace(features=controls.features[["squamous"]])
-    checks_adjusted = _map(squamous, ("sequencing_batch", "site", "sex"), config, out / "squamous")
+    checks_adjusted = _map(squamous, ("sequencing_batch", "site", "sex"), config, out / "squamous", fingerprint)
     batch = _batch_of_features(tables.features, controls.features["second_batch"])
     summary = summarise(maps, checks, checks_adjusted, batch, config.map.fdr)
-    tables = [path for path in (expression, semantics, clinical_table) if path.is_file()]
-    described = provenance.describe(config, provenance.digest_files(tables))
+    described = provenance.describe(config, fingerprint)
     outputs.write_json(out / "summary.json", summary | {"provenance": described})
     labelled = {", ".join(names).replace("sequencing_", "") or "unadjusted": maps[key]
                 for key, names in ADJUSTMENTS.items()}
@@ -133,10 +133,10 @@ def summarise(maps, checks, checks_adjusted, batch, fdr):
     }
 
 
-def _map(tables, adjust, config, folder):
+def _map(tables, adjust, config, folder, fingerprint):
     config = config.copy_and_resolve_references()
     config.genes.adjust = adjust
-    dataset = baseline.classical_map(tables, config)
+    dataset = baseline.classical_map(tables, config).assign_attrs(cohort_fingerprint=fingerprint)
     map_files.write_map(folder, dataset, config.map.fdr)
     return dataset
 

@@ -133,7 +133,7 @@ def finish_phantom(config, out, kind, seed, regions, central):
         scores, run, predictions = score_phantom(varied, cohort, folder, regions)
         if kind == central:
             pool = calibration.null_pool(config, out / "null_pool", POOL)
-            scores["null"] = calibration.null_errors(run, predictions.tested, *pool, COHORTS, PERMUTATIONS)
+            scores["null"] = calibration.null_errors(run, predictions.mapped, *pool, COHORTS, PERMUTATIONS)
             if seed == 0:
                 scores["discoveries"].append(_unadjusted_generator(varied, cohort, folder))
         outputs.write_json(folder / "scores.json", scores)

@@ -30,7 +30,7 @@ def soft_features(image_hu, mask, spacing_mm):
     mean_radius = _weighted_mean(boundary_radius, weights)
     spread = _weighted_mean((boundary_radius - mean_radius[:, None, None]) ** 2, weights)
     variances = torch.clamp(values - 1.0 / 12.0, min=0.0) + soft_shape.VARIANCE_FLOOR
-    perimeter = torch.clamp(weights.sum((1, 2)), min=np.pi * _diameter(torch.ones(())).item())
+    perimeter = torch.clamp(weights.sum((1, 2)), min=2.0 * np.sqrt(np.pi))  # of a voxel's area as a disc
     interior = _erode(inside)
     return torch.stack([
         spacing_mm * _diameter(mask.sum((1, 2))),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radiogenomics.analysis import confounders, features, statistics
+from radiogenomics.analysis import confounders, features, gene_effects, statistics
 
 FOLDS = np.split(np.arange(80), 2)
 
@@ -32,10 +32,16 @@ def made_up():
     return run, predicted, measured, adjusted
 
 
+def make_table(run, unadjusted, predicted, adjusted):
+    groups = confounders.find_groups(run.cohort.covariates, FOLDS)
+    low, high = gene_effects.score_range(predicted, adjusted, [kept for _, kept in groups])
+    return confounders.confounder_table(unadjusted, types.SimpleNamespace(low=low, high=high), groups)
+
+
 def test_what_the_batch_alone_explains_is_kept_beside(made_up):
     run, predicted, measured, adjusted = made_up
     unadjusted = statistics.permutation_evidence(predicted, measured, FOLDS, 199, 0)
-    table = confounders.confounder_table(run, unadjusted, predicted, adjusted, np.arange(80), FOLDS)
+    table = make_table(run, unadjusted, predicted, adjusted)
     adjusted_score = statistics.permutation_evidence(predicted, adjusted, FOLDS, 199, 0)
     assert float(table["score_unadjusted"][2, 1]) > 0.5 and float(table["p_unadjusted"][2, 1]) == pytest.approx(1 / 200)
     assert adjusted_score.score[2, 1] < 0.3
@@ -46,7 +52,7 @@ def test_what_the_batch_alone_explains_is_kept_beside(made_up):
 def test_the_range_shows_a_link_of_one_site_only(made_up):
     run, predicted, measured, adjusted = made_up
     unadjusted = statistics.permutation_evidence(predicted, measured, FOLDS, 99, 0)
-    table = confounders.confounder_table(run, unadjusted, predicted, adjusted, np.arange(80), FOLDS)
+    table = make_table(run, unadjusted, predicted, adjusted)
     low, high = table["score_range_low"][:, 0], table["score_range_high"][:, 0]
     assert float(low[0]) > 0.8 and float(low[1]) < 0.4 and float(high[1]) > 0.8
     told = table["score_range_low"].attrs["note"]
@@ -56,7 +62,7 @@ def test_the_range_shows_a_link_of_one_site_only(made_up):
 def test_the_range_is_over_scores_of_the_patients_left(made_up):
     run, predicted, _, adjusted = made_up
     kept = [folds for _, folds in confounders.find_groups(run.cohort.covariates, FOLDS)]
-    low, high = confounders.score_range(predicted, adjusted, kept)
+    low, high = gene_effects.score_range(predicted, adjusted, kept)
     scores = [
         np.mean([np.corrcoef(predicted[rows, 1, 2], adjusted[rows, 1])[0, 1] for rows in folds]) for folds in kept
     ]
@@ -68,7 +74,7 @@ def test_groups_without_which_a_fold_is_too_small_stay_in(made_up):
     covariates = made_up[0].cohort.covariates.assign(sequencing_batch="only one", site=["unknown"] * 76 + ["C"] * 4)
     assert [name for name, _ in confounders.find_groups(covariates, FOLDS)] == ["site C (4 of 80 patients)"]
     assert confounders.find_groups(covariates[["age"]], FOLDS) == []
-    low, high = confounders.score_range(made_up[1], made_up[3], [])
+    low, high = gene_effects.score_range(made_up[1], made_up[3], [])
     assert np.isnan(low).all() and np.isnan(high).all()
 
 

@@ -10,13 +10,20 @@ import pytest
 from scipy import stats
 
 from radiogenomics import settings
-from radiogenomics.analysis import enrichment, map_files, statistics
+from radiogenomics.analysis import enrichment, gene_effects, map_files, statistics
 from radiogenomics.analysis.mapping import Predictions
 from radiogenomics.errors import InputError
 
 GENES = tuple(f"G{number:03d}" for number in range(120))
 SETS = {f"S{number}": GENES[20 * number : 20 * number + 20] for number in range(5)}
 FOLDS = np.array_split(np.arange(40), 2)
+
+
+class Given(Predictions):
+    """Predictions that are given as such, [patients, F, G], in the place of what they are made from."""
+
+    def predicted(self, feature):
+        return self.mapped[:, feature]
 
 
 def make_predictions(seed=0, link=0.0, together=0.8):
@@ -27,7 +34,7 @@ def make_predictions(seed=0, link=0.0, together=0.8):
     real = generator.standard_normal((40, 2))
     real[:, 0] += link * latent[:, 1]
     predicted = np.repeat(genes[:, None], 2, axis=1).astype(np.float32)
-    return Predictions(predicted, real, FOLDS, GENES, ("size", "level"), np.array([True, False]), [])
+    return Given(real, FOLDS, GENES, ("size", "level"), np.array([True, False]), predicted, FOLDS)
 
 
 def evidence(predictions, permutations=199, seed=0):
@@ -54,7 +61,7 @@ def test_the_statistic_is_students_t_of_scores_inside_against_outside():
     found = evidence(predictions)
     for feature in range(2):
         score = statistics.cross_fitted_correlation(
-            predictions.predicted[:, feature], predictions.real[:, [feature]], FOLDS
+            predictions.predicted(feature), predictions.real[:, [feature]], FOLDS
         )
         np.testing.assert_allclose(found.score[:, feature], score, atol=1e-6)
         for row in range(5):
@@ -79,6 +86,34 @@ def test_a_strong_set_does_not_drag_others_along():
     assert (others <= 0.05).mean() <= 0.07
 
 
+def learn_from_the_others(seed, link):
+    """`Predictions` of 60 patients whose gradients are learned, ridge, on those who are held out elsewhere."""
+    generator = np.random.default_rng(seed)
+    latent = generator.standard_normal((60, 6))
+    genes = 0.8 * latent[:, np.repeat(np.arange(6), 20)] + 0.6 * generator.standard_normal((60, 120))
+    components = latent + 0.3 * generator.standard_normal((60, 6))
+    real = generator.standard_normal((60, 2))
+    real[:, 0] += link * latent[:, 1]
+    mapped, splits = [], np.array_split(generator.permutation(60), 5)
+    for rows in splits:
+        training = np.setdiff1d(np.arange(60), rows)
+        known = components[training]
+        slope = np.linalg.solve(known.T @ known + 3.0 * np.eye(6), known.T @ real[training])
+        gradient = np.repeat(slope.T[None], len(rows), axis=0)
+        mapped.append(gene_effects.MappedFold(gradient, components, genes, training, rows))
+    positions = np.array_split(np.arange(60), 5)
+    order = np.concatenate(splits)
+    return Predictions(real[order], positions, GENES, ("size", "level"), np.ones(2, bool), mapped, splits)
+
+
+@pytest.mark.parametrize("link", [0.0, 2.0])
+def test_sets_keep_their_level_although_effects_are_learned_from_the_other_folds(link):
+    found = [evidence(learn_from_the_others(seed, link), seed=seed) for seed in range(40)]
+    null = np.array([np.concatenate([each.p[[0, 2, 3, 4], 0], each.p[:, 1]]) for each in found])
+    assert (null <= 0.05).mean() <= 0.075 and np.mean([row.min() <= 0.05 / 9 for row in null]) <= 0.15
+    assert np.mean([each.p[1, 0] <= 0.05 for each in found]) > 0.9 or link == 0.0
+
+
 def test_a_feature_that_does_not_vary_ties_with_every_permutation():
     predictions = make_predictions()
     found = evidence(predictions._replace(real=np.ones((40, 2))))
@@ -98,7 +133,7 @@ def test_tied_outcomes_count_as_exceeded():
 
 def test_equal_scores_keep_the_order_of_the_map():
     predictions = make_predictions(link=2.0)
-    predictions.predicted[:, :, 20:40] = predictions.predicted[:, :, 20:21]
+    predictions.mapped[:, :, 20:40] = predictions.mapped[:, :, 20:21]
     first = enrichment.enrich(predictions, SETS, permutations=99).iloc[0]
     assert first["leading_genes"] == ";".join(GENES[20:30])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from radiogenomics.analysis import gene_permutation, statistics
+from radiogenomics.analysis import gene_effects, gene_permutation, statistics
 from radiogenomics.errors import InputError
 
 PATIENTS, NULL = 60, 150
@@ -22,20 +22,10 @@ def make_folds(seed, kind):
     genes[:, 0] = driver + 0.3 * genes[:, 0]
     gradient = np.stack([slope, np.zeros(PATIENTS)], axis=1)[:, None].astype(np.float32)  # [patients, 1, 2]
     folds = [
-        gene_permutation.TestedFold(gradient[rows], components, genes, np.setdiff1d(np.arange(PATIENTS), rows), rows)
+        gene_effects.MappedFold(gradient[rows], components, genes, np.setdiff1d(np.arange(PATIENTS), rows), rows)
         for rows in GROUPS
     ]
     return folds, outcome[ORDER][None, :, None].astype(np.float32)
-
-
-def predict(folds):
-    """[patients, 1, M] of the folds, in their order."""
-    parts = []
-    for fold in folds:
-        components = fold.components[fold.training] - fold.components[fold.training].mean(axis=0)
-        effect = fold.sensitivity @ (components.T @ fold.genes[fold.training])
-        parts.append(effect * fold.genes[fold.held_out][:, None])
-    return np.concatenate(parts)
 
 
 @pytest.fixture(scope="module", params=["linear", "u"])
@@ -45,7 +35,7 @@ def trials(request):
     found = []
     for seed in range(12):
         folds, outcomes = make_folds(seed, request.param)
-        by_features = statistics.permutation_evidence(predict(folds), outcomes[0], positions, 199, seed)
+        by_features = statistics.permutation_evidence(gene_effects.predict(folds), outcomes[0], positions, 199, seed)
         found.append((gene_permutation.test_genes(folds, outcomes, GROUPS, 60, seed)[0], by_features))
     return found, request.param
 
@@ -80,6 +70,16 @@ def test_versions_of_the_features_are_tested_side_by_side():
     assert np.isfinite(both[1].p).all() and both[1].largest.shape == (20,)
 
 
+def test_genes_in_blocks_have_the_scores_of_all_together(monkeypatch):
+    folds, outcomes = make_folds(0, "linear")
+    whole = gene_permutation.test_genes(folds, outcomes, GROUPS, 20, 3)[0]
+    blocks = gene_effects.gene_blocks(1 + NULL, PATIENTS // 3, 1, memory_mb=0.02)
+    assert len(blocks) > 3 and blocks[-1].stop >= 1 + NULL
+    monkeypatch.setattr(gene_effects, "gene_blocks", lambda *sizes: blocks)
+    for one, other in zip(whole, gene_permutation.test_genes(folds, outcomes, GROUPS, 20, 3)[0], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_no_permutation_is_no_evidence():
     with pytest.raises(InputError, match="map.permutations: 0"):
         gene_permutation.test_genes(*make_folds(0, "linear"), GROUPS, 0, 0)
@@ -91,7 +91,7 @@ def test_many_features_do_not_inflate_the_family_wise_error():
     for seed in range(60):
         folds, _ = make_folds(seed, "linear")
         gradient = generator.standard_normal((PATIENTS, 9, 2)).astype(np.float32)
-        folds = [fold._replace(sensitivity=gradient[rows]) for fold, rows in zip(folds, GROUPS, strict=True)]
+        folds = [fold._replace(gradient=gradient[rows]) for fold, rows in zip(folds, GROUPS, strict=True)]
         outcomes = generator.standard_normal((1, PATIENTS, 9)).astype(np.float32)
         wrong += (gene_permutation.test_genes(folds, outcomes, GROUPS, 19, seed)[0].p_max <= 0.05).any()
     assert wrong <= 8  # 3 expected; 0.4 % chance of more than 8

@@ -110,7 +110,7 @@ def test_unknown_names_are_told_with_their_neighbours(run):
     ],
 )
 def test_what_cannot_be_mapped_is_told_before_anything_is_computed(run, asked, message, monkeypatch):
-    monkeypatch.setattr(mapping, "measure_effects", lambda *arguments: pytest.fail("computed"))
+    monkeypatch.setattr(patient_effects, "measure_effects", lambda *arguments: pytest.fail("computed"))
     with pytest.raises(InputError, match=message):
         mapping.radiogenomic_map(run, **asked)
 
@@ -124,15 +124,15 @@ def other_training(run, **changes):
 
 def test_several_trainings_are_one_map_whose_errors_include_their_seeds(run, monkeypatch):
     """Made-up effects of the patients, two genes, one feature and three regions, one metagene."""
-    def make_effects(run, names, folds, columns, weights):
+    def make_effects(run, names, folds, weights):
         generator = np.random.default_rng(run.config.seed)
         values, gradient = generator.standard_normal((24, 4, 2)), generator.standard_normal((24, 4, 5))
         image = np.full((1, 16, 16), run.config.seed)
         return patient_effects.Effects(
-            *[values] * 3, values[..., :1], gradient, values[:, :1, :1], values[:, :3, 0], image, image
+            gradient, values[..., :1], values[:, :1, :1], values[:, :3, 0], image, image
         )
 
-    monkeypatch.setattr(mapping, "measure_effects", make_effects)
+    monkeypatch.setattr(patient_effects, "measure_effects", make_effects)
     asked = {"genes": run.cohort.genes[:2], "features": ["mean_hu"], "weights": np.eye(200)[:, :1]}
     runs = [run, other_training(run)]
     apart = [mapping.radiogenomic_map(each, **asked) for each in runs]
@@ -169,7 +169,7 @@ def test_predictions_are_those_that_the_scores_compare(run, mapped, evaluated):
     np.testing.assert_array_equal(predictions.supported, mapped["supported"])
     for feature, name in enumerate(predictions.features):
         score = statistics.cross_fitted_correlation(
-            predictions.predicted[:, feature], predictions.real[:, [feature]], predictions.folds
+            predictions.predicted(feature), predictions.real[:, [feature]], predictions.folds
         )
         np.testing.assert_allclose(mapped["score"].sel(gene=list(genes), feature=name), score, atol=1e-5)
     assert dataset["metagene_stability"].dims == ("metagene",)

@@ -8,7 +8,15 @@ import ml_collections
 import numpy as np
 import pytest
 
-from radiogenomics.analysis import evidence_tables, features, gene_permutation, patient_effects, regions, synthesis
+from radiogenomics.analysis import (
+    evidence_tables,
+    features,
+    gene_effects,
+    patient_effects,
+    regions,
+    statistics,
+    synthesis,
+)
 
 INDICES = np.indices((24, 24)) - 11.5
 
@@ -101,12 +109,9 @@ def test_a_region_that_genes_drive_is_found():
     real[:, 0] += 1.5 * genes[:, 0]
     halves, patients = [np.arange(30), np.arange(30, 60)], np.arange(60)
     associated, gradient = np.ones((60, 5, 4)), np.ones((60, 5, 1))
-    effects = patient_effects.Effects(
-        associated, associated, associated * genes[:, None], associated, gradient, associated[:, :2], real + 0.3, None,
-        None,
-    )
+    effects = patient_effects.Effects(gradient, associated, associated[:, :2], real + 0.3, None, None)
     tested = [
-        gene_permutation.TestedFold(gradient[rows], genes[:, :1], genes, np.setdiff1d(patients, rows), rows)
+        gene_effects.MappedFold(gradient[rows], genes[:, :1], genes, np.setdiff1d(patients, rows), rows)
         for rows in halves
     ]
     run = types.SimpleNamespace(
@@ -114,8 +119,11 @@ def test_a_region_that_genes_drive_is_found():
         folds=[types.SimpleNamespace(held_out=rows) for rows in halves],
         cohort=types.SimpleNamespace(patients=patients),
     )
-    seeds = {name: np.zeros((5, 4)) for name in patient_effects.VARIED}
-    table = evidence_tables.region_table(run, effects, seeds, (tested, tested), real, halves)
+    weights = statistics.bootstrap_weights(halves, 20, 0)
+    summary = gene_effects.summarise(tested, real[:, :2], [], weights)
+    table = evidence_tables.region_table(
+        run, effects, summary, [np.zeros((5, 4))] * 2, (tested, tested), real, halves
+    )
     assert float(table["region_p_max"].sel(region="core")[0]) == pytest.approx(0.005)
     others = np.delete(table["region_p_max"].values.ravel(), 0)
     assert (others > 0.05).all() and table["region_supported"].all()

@@ -25,16 +25,16 @@ def test_a_metagene_moves_the_same_background_and_noise(run):
 def make_effects(generator, shift):
     """`Effects` of 40 patients, two quantities, three genes and metagenes, whose means lie `shift` higher."""
     values = generator.standard_normal((40, 2, 3)) + shift
-    return patient_effects.Effects(*[values] * 6, values[:, :, 0], values[0, :1], values[0, :1])
+    return patient_effects.Effects(*[values] * 3, values[:, :, 0], values[0, :1], values[0, :1])
 
 
 def test_trainings_are_averaged_and_their_seeds_have_an_error():
     generator = np.random.default_rng(0)
     each = [make_effects(generator, shift) for shift in (0.0, 1.0, 5.0)]
     mean, seeds = patient_effects.average_effects(each)
-    np.testing.assert_allclose(mean.associated, np.mean([one.associated for one in each], axis=0), rtol=1e-5)
-    means = [one.associated.mean(axis=0) for one in each]
-    np.testing.assert_allclose(seeds["associated"], np.var(means, axis=0, ddof=1) / 3)
+    np.testing.assert_allclose(mean.metagene_effect, np.mean([one.metagene_effect for one in each], axis=0), rtol=1e-5)
+    means = [one.metagene_effect.mean(axis=0) for one in each]
+    np.testing.assert_allclose(seeds["metagene_effect"], np.var(means, axis=0, ddof=1) / 3)
     alone, none = patient_effects.average_effects(each[:1])
     assert alone is each[0] and all((values == 0.0).all() for values in none.values())
 

@@ -193,6 +193,16 @@ def test_a_pair_that_cannot_be_told_apart_is_left_out(known):
         modification.effect_modification(known, np.eye(6)[:, :1])
 
 
+def test_pairs_are_tested_without_the_sign_that_was_learned_from_their_patients(known, monkeypatch):
+    """Whatever the generators say of the direction, score and p are of the patients' own genes and features."""
+    expected = modification.effect_modification(known, np.eye(6)[:, :3])
+    monkeypatch.setattr(modification, "SIGNS", -modification.SIGNS)
+    found = modification.effect_modification(known, np.eye(6)[:, :3])
+    for name in ("score", "p", "p_max"):
+        np.testing.assert_array_equal(found[name], expected[name])
+    np.testing.assert_allclose(found["effect"], -expected["effect"])
+
+
 def test_the_product_term_holds_no_main_effect():
     """Correlated and skewed scores, whose product correlates with both of them."""
     one, other = np.random.default_rng(0).multivariate_normal([0, 0], [[1, 0.7], [0.7, 1]], 40).T

@@ -48,16 +48,16 @@ def test_new_patients_are_seen_as_the_old_ones_were(whole, run):
 def test_the_map_is_of_the_new_patients_alone(whole, run, monkeypatch):
     seen = []
 
-    def make_effects(run, names, folds, columns, weights):
+    def make_effects(run, names, folds, weights):
         seen.extend(folds)
         values = np.random.default_rng(0).standard_normal((sum(len(rows) for _, rows in folds), 4, 2))
         gradient = np.concatenate([values, values, values[..., :1]], axis=-1)
         image = np.zeros((1, 16, 16))
         return patient_effects.Effects(
-            *[values] * 3, values[..., :1], gradient, values[:, :1, :1], values[:, :3, 0], image, image
+            gradient, values[..., :1], values[:, :1, :1], values[:, :3, 0], image, image
         )
 
-    monkeypatch.setattr(mapping, "measure_effects", make_effects)
+    monkeypatch.setattr(patient_effects, "measure_effects", make_effects)
     other = part_of(run.cohort, run.folds[0].held_out)
     asked = {"genes": run.cohort.genes[:2], "features": ["mean_hu"], "weights": np.eye(200)[:, :1]}
     dataset = mapping.radiogenomic_map(whole, other, **asked)

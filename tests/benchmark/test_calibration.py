@@ -17,7 +17,7 @@ def test_null_patients_are_drawn_by_label_without_repeats():
 
 @pytest.fixture(scope="module")
 def tested(run):
-    return mapping.map_with_predictions(run, genes=run.cohort.genes[:40])[1].tested
+    return mapping.map_with_predictions(run, genes=run.cohort.genes[:40])[1].mapped
 
 
 def test_independent_features_rarely_err_and_the_genes_own_images_do(run, tested):
@@ -33,7 +33,7 @@ def test_independent_features_rarely_err_and_the_genes_own_images_do(run, tested
         for fold in tested:
             components = fold.components[fold.training] - fold.components[fold.training].mean(axis=0)
             weights = components.T @ fold.genes[fold.training][:, 0]
-            effects[fold.held_out] = (fold.sensitivity @ weights) * fold.genes[fold.held_out][:, :1]
+            effects[fold.held_out] = (fold.gradient @ weights) * fold.genes[fold.held_out][:, :1]
         bad = calibration.null_errors(run, tested, effects, own, cohorts=2, permutations=39)
     assert bad["family_wise"]["errors"] == 2
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from radiogenomics import settings
+from radiogenomics.analysis import map_files
 from radiogenomics.benchmark import real_tables
 from radiogenomics.errors import InputError
 
@@ -46,7 +47,10 @@ def config():
 def test_the_batch_is_the_strongest_link_until_it_is_adjusted_for(sources, config, tmp_path):
     summary = real_tables.run_example(*sources, tmp_path / "out", config, standardised=True)
     stored = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert set(stored.pop("provenance")) == {"config", "cohort_fingerprint", "environment"} and summary == stored
+    provenance = stored.pop("provenance")
+    assert set(provenance) == {"config", "cohort_fingerprint", "environment"} and summary == stored
+    mapped = map_files.read_map(tmp_path / "out" / "controls")
+    assert mapped.attrs["cohort_fingerprint"] == provenance["cohort_fingerprint"]
     strongest = summary["strongest_unadjusted_link"]
     assert summary["strongest"]["unadjusted"]["feature"] in ("vessel_attachment", "pleural_attachment")
     assert strongest["gene_with_batch"] > 0.6 and abs(strongest["feature_with_batch"]["rho"]) > 0.6
