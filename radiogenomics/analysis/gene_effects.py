@@ -87,15 +87,14 @@ def summarise(folds, real, splits, weights, memory_mb=MEMORY_MB):
       real: [patients, F] features, the first of the gradients' quantities, less what the covariates explain.
       splits: lists of row arrays, each the folds without one group of patients.
       weights: [bootstraps, patients] of `statistics.bootstrap_weights`.
-      memory_mb: bound in megabytes; told beside what all genes at once would have needed.
+      memory_mb: bound on a block's effects, in megabytes.
     """
     genes, quantities = folds[0].genes.shape[1], folds[0].gradient.shape[1]
     blocks = gene_blocks(genes, len(real), quantities, memory_mb)
-    needed = 4 * COPIES * len(real) * quantities / MEGABYTE
+    size = blocks[0].stop
     logging.info(
         "map: about %.0f MB for %d of %d genes at once (%d patients x %d image quantities; bound %g)",
-        needed * (blocks[0].stop - blocks[0].start if len(blocks) > 1 else genes), min(blocks[0].stop, genes), genes,
-        len(real), quantities, memory_mb,
+        4 * COPIES * len(real) * quantities * size / MEGABYTE, size, genes, len(real), quantities, memory_mb,
     )
     parts = [_summarise_block([fold.take(block) for fold in folds], real, splits, weights) for block in blocks]
     *by_quantity, low, high = zip(*parts, strict=True)
