@@ -146,11 +146,13 @@ def mapped_folds(folds_of, gradient, columns):
       columns: [G] of the genes.
     """
     parts = np.split(gradient, np.cumsum([len(rows) for _, rows in folds_of[0]])[:-1])
+    everything = np.array_equal(columns, np.arange(folds_of[0][0][0].genes.shape[1]))
+    chosen = slice(None) if everything else columns  # Numbers would copy what may be hundreds of megabytes a fold.
     mapped = []
     for part, same in zip(parts, zip(*folds_of, strict=True), strict=True):
         fold, rows = same[0]
         components = np.concatenate([one.components for one, _ in same], axis=1)
-        mapped.append(MappedFold(part, components, fold.genes[:, columns], fold.training, rows))
+        mapped.append(MappedFold(part, components, fold.genes[:, chosen], fold.training, rows))
     return mapped
 
 
