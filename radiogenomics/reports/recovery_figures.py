@@ -32,7 +32,7 @@ def draw_recovery(tables, null, central, routes):
     by_route.set_title(f"{patients} patients, effect {effect:g}")
     _draw_curve(by_size, links[links["effect"] == effect], "patients", "patients")
     _draw_curve(by_effect, links[links["patients"] == patients], "effect", "effect planted")
-    by_size.legend(loc="lower right", fontsize=8)
+    by_size.legend(loc="center right", fontsize=8)
     _draw_false(false, tables["discoveries"])
     _draw_routes(located, _central(place, central), list(dict.fromkeys(place["route"])), "average precision of pixels")
     located.set_title("where the driver modules act")
@@ -78,7 +78,7 @@ def _draw_false(axis, discoveries):
                   label=f"{name}: mean {100 * group['false_share'].mean():.1f} %")
     axis.axhline(100 * LEVEL, color=INK, linewidth=0.8, linestyle="--")
     axis.set_ylim(bottom=0)
-    axis.set_xlabel("gene-feature pairs at q < 0.05, one dot a phantom")
+    axis.set_xlabel("pairs at q < 0.05, a dot a phantom")
     axis.set_ylabel("of them false, %")
     axis.legend(fontsize=8)
 
