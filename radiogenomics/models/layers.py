@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from radiogenomics.models import strips
+from radiogenomics.models import cpu_convolution
 
 LEAK = 0.2
 
@@ -17,8 +17,8 @@ def leaky_relu(features):
 def convolution(ndim, channels, stride=1, kernel=3, **kwargs):
     """An `nn.Conv` with `ndim` spatial axes and 'SAME' padding."""
     return nn.Conv(
-        channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME", conv_general_dilated=strips.convolve,
-        **kwargs,
+        channels, (kernel,) * ndim, strides=(stride,) * ndim, padding="SAME",
+        conv_general_dilated=cpu_convolution.convolve, **kwargs,
     )
 
 

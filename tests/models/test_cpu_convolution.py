@@ -1,4 +1,4 @@
-"""Convolution in strips: the values and derivatives of the plain one, and used where it pays only."""
+"""Convolutions in strips and planes: the values and derivatives of the plain one, and used where it pays only."""
 
 import flax.linen as nn
 import jax
@@ -6,14 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radiogenomics.models import layers, strips
+from radiogenomics.models import cpu_convolution, layers
 
 
 @pytest.fixture
 def given(monkeypatch):
     """Features and kernel, large enough to be cut into four strips."""
-    monkeypatch.setattr(strips, "LARGE", 16)
-    monkeypatch.setattr(strips, "ROWS", 4)
+    monkeypatch.setattr(cpu_convolution, "LARGE", 16)
+    monkeypatch.setattr(cpu_convolution, "ROWS", 4)
     one, two = jax.random.split(jax.random.key(0))
     return jax.random.normal(one, (2, 16, 12, 3)), jax.random.normal(two, (3, 3, 3, 5))
 
@@ -23,7 +23,7 @@ def run(function, features, kernel):
 
 
 def both(derive, *given):
-    functions = (jax.lax.conv_general_dilated, strips.convolve)
+    functions = (jax.lax.conv_general_dilated, cpu_convolution.convolve)
     return [derive(lambda *arrays, f=f: run(f, *arrays), *given) for f in functions]
 
 
@@ -48,7 +48,7 @@ def test_no_strips_where_the_kernel_rests(given):
     features, kernel = given
 
     def push(move):
-        return jax.jvp(lambda x: run(strips.convolve, x, kernel), (features,), (move,))
+        return jax.jvp(lambda x: run(cpu_convolution.convolve, x, kernel), (features,), (move,))
 
     text = str(jax.make_jaxpr(push)(features))
     assert text.count("conv_general_dilated[") == 2
@@ -65,6 +65,32 @@ def test_layers_use_it(given):
 
 @pytest.mark.parametrize("shape, strides", [((1, 8, 8, 3), (1, 1)), ((1, 16, 16, 3), (2, 2))])
 def test_small_or_strided_images_stay_whole(given, shape, strides):
-    layer = nn.Conv(2, (3, 3), strides=strides, conv_general_dilated=strips.convolve)
+    layer = nn.Conv(2, (3, 3), strides=strides, conv_general_dilated=cpu_convolution.convolve)
     text = str(jax.make_jaxpr(lambda x: layer.init_with_output(jax.random.key(0), x)[0])(jnp.ones(shape)))
     assert "custom_jvp" not in text
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("side, kernel", [(6, 3), (7, 3), (6, 5), (5, 1), (1, 3)])
+def test_volumes_in_planes(stride, side, kernel):
+    """Even and odd sides: "SAME" pads both ends, or the far one more."""
+    one, two = jax.random.split(jax.random.key(0))
+    features, weights = jax.random.normal(one, (2, side, 6, 5, 3)), jax.random.normal(two, (*[kernel] * 3, 3, 4))
+
+    def run_3d(function, features, weights):
+        numbers = ("NDHWC", "DHWIO", "NDHWC")
+        return function(features, weights, (stride,) * 3, "SAME", dimension_numbers=numbers, precision=None)
+
+    functions = (jax.lax.conv_general_dilated, cpu_convolution.convolve)
+    check([run_3d(function, features, weights) for function in functions])
+    check([
+        jax.grad(lambda *arrays, f=f: jnp.sin(run_3d(f, *arrays)).sum(), (0, 1))(features, weights) for f in functions
+    ])
+
+
+def test_layers_take_volumes_in_planes():
+    layer, plain = layers.convolution(3, 4, stride=2), nn.Conv(4, (3, 3, 3), strides=2, padding="SAME")
+    features = jax.random.normal(jax.random.key(0), (2, 6, 6, 6, 3))
+    variables = layer.init(jax.random.key(1), features)
+    check([net.apply(variables, features) for net in (layer, plain)])
+    assert str(jax.make_jaxpr(lambda x: layer.apply(variables, x))(features)).count("conv_general_dilated[") == 3

@@ -1,0 +1,68 @@
+"""Convolutions as a CPU does them faster: values and derivatives are those of `jax.lax.conv_general_dilated`.
+
+Large images: XLA's gradient by the kernel is a convolution with a kernel as large as the image, and on a CPU takes about
+three times as long as the forward pass (45 against 15 ms, 65 against 18, 60 against 23: batch 2, 128 or 64 pixels). In
+strips of 8 rows the whole backward pass took 67 instead of 99 ms, and 61 instead of 73, of one core's processor time (64
+pixels, 128 to 64 and 64 to 128 channels).
+
+Volumes: XLA's CPU convolutions in three dimensions leave the fast path that those in two have. A plane of the kernel at
+a time, as a sum of two-dimensional ones, the forward pass took 30 instead of 140 ms of processor time, with the gradient
+221 instead of 457, and where it halves the volume 40 instead of 661 (batch 8, 16 voxels a side, 32 channels).
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
+
+LARGE = 64  # rows from which on strips pay
+ROWS = 8  # of a strip
+
+
+def convolve(features, kernel, strides, padding, **settings):
+    """`jax.lax.conv_general_dilated` as `nn.Conv` calls it, without dilation or groups."""
+    if jax.default_backend() == "cpu" and features.ndim == 5 and padding == "SAME":
+        return in_planes(features, kernel, strides, settings["precision"])
+    plain = (features.ndim, padding, set(strides)) == (4, "SAME", {1}) and kernel.shape[0] % 2
+    if jax.default_backend() != "cpu" or not plain or features.shape[1] < LARGE or features.shape[1] % ROWS:
+        return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
+
+    def whole(features, kernel, padding="SAME"):
+        return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
+
+    def in_strips(features, kernel):
+        margin = [(size // 2,) * 2 for size in kernel.shape[:2]]
+        padded, overlap = jnp.pad(features, [(0, 0), *margin, (0, 0)]), kernel.shape[0] - 1
+        tops = range(0, features.shape[1], ROWS)
+        strips = [whole(padded[:, top : top + ROWS + overlap], kernel, "VALID") for top in tops]
+        return jnp.concatenate(strips, axis=1)
+
+    def tangents(primals, moves):
+        (features, kernel), (of_features, of_kernel) = primals, moves
+        parts = [] if isinstance(of_features, SymbolicZero) else [whole(of_features, kernel)]
+        # Linear in the kernel's move, so that reverse mode only ever runs its transpose.
+        parts += [] if isinstance(of_kernel, SymbolicZero) else [in_strips(features, of_kernel)]
+        return whole(features, kernel), sum(parts[1:], parts[0])
+
+    function = jax.custom_jvp(lambda features, kernel: whole(features, kernel))
+    function.defjvp(tangents, symbolic_zeros=True)
+    return function(features, kernel)
+
+
+def in_planes(features, kernel, strides, precision):
+    """A convolution of [batch, z, y, x, C] with [z, y, x, C, O]: for each plane of the kernel one in two dimensions, of
+    which the planes of all volumes are a batch."""
+    batch, depth, *plane = features.shape
+    planes = -(-depth // strides[0])
+    missing = max((planes - 1) * strides[0] + kernel.shape[0] - depth, 0)  # as "SAME" pads
+    padded = jnp.pad(features, ((0, 0), (missing // 2, missing - missing // 2), (0, 0), (0, 0), (0, 0)))
+
+    def of_plane(number):
+        last = number + (planes - 1) * strides[0] + 1
+        chosen = jax.lax.slice_in_dim(padded, number, last, strides[0], axis=1)
+        return jax.lax.conv_general_dilated(
+            chosen.reshape(batch * planes, *plane), kernel[number], strides[1:], "SAME",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"), precision=precision,
+        )
+
+    total = sum(map(of_plane, range(1, kernel.shape[0])), of_plane(0))
+    return total.reshape(batch, planes, *total.shape[1:])
