@@ -6,9 +6,9 @@ Notes, one core of two, processor time. Convolutions were expected to be slower 
 the gradient by their input are not (80 GFLOP/s, as a large matrix product), the gradient by the kernel is, threefold,
 from 64 pixels on: models/cpu_convolution.py. The default's step spends more than half in convolutions, a seventh in
 transposes and copies, 6 % in image features. The generator's forward pass ran twice, once for each player, which the
-compiler was expected to notice and did not (15 of 124 convolutions): once, a step takes 120 to 130 instead of 139 to 148
-ms on two cores, and compiles in 34 instead of 43 s. Written as shifted products or as one product of patches (im2col),
-convolutions were no faster.
+compiler was expected to notice and did not (15 of 124 convolutions): once, a step takes 120 to 130 instead of 139 to
+148 ms on two cores, and compiles in 34 instead of 43 s. Written as shifted products or as one product of patches
+(im2col), convolutions were no faster.
 """
 
 import contextlib

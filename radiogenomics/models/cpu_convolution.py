@@ -1,13 +1,13 @@
 """Convolutions as a CPU does them faster: values and derivatives are those of `jax.lax.conv_general_dilated`.
 
-Large images: XLA's gradient by the kernel is a convolution with a kernel as large as the image, and on a CPU takes about
-three times as long as the forward pass (45 against 15 ms, 65 against 18, 60 against 23: batch 2, 128 or 64 pixels). In
-strips of 8 rows the whole backward pass took 67 instead of 99 ms, and 61 instead of 73, of one core's processor time (64
-pixels, 128 to 64 and 64 to 128 channels).
+Large images: XLA's gradient by the kernel is a convolution with a kernel as large as the image, and on a CPU takes
+about three times as long as the forward pass (45 against 15 ms, 65 against 18, 60 against 23: batch 2, 128 or 64
+pixels). In strips of 8 rows the whole backward pass took 67 instead of 99 ms, and 61 instead of 73, of one core's
+processor time (64 pixels, 128 to 64 and 64 to 128 channels).
 
-Volumes: XLA's CPU convolutions in three dimensions leave the fast path that those in two have. A plane of the kernel at
-a time, as a sum of two-dimensional ones, the forward pass took 30 instead of 140 ms of processor time, with the gradient
-221 instead of 457, and where it halves the volume 40 instead of 661 (batch 8, 16 voxels a side, 32 channels).
+Volumes: XLA's CPU convolutions in three dimensions leave the fast path that those in two have. A plane of the kernel
+at a time, as a sum of two-dimensional ones, the forward pass took 30 instead of 140 ms of processor time, with the
+gradient 221 instead of 457, and where it halves the volume 40 instead of 661 (batch 8, 16 voxels a side, 32 channels).
 """
 
 import jax
