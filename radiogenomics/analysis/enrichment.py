@@ -4,11 +4,11 @@
     table = enrich(predictions, read_gene_sets("h.all.symbols.gmt"))
 
 Genes of a set are co-expressed, so their scores move together by chance. A null that permutes genes takes them as
-independent and finds sets where there are none (Goeman and Buehlmann 2007); permuting patients keeps their correlation.
-What is permuted are the patients' features. For single genes that is too bold beside a true link (`gene_permutation`);
-sets are compared with the genes outside, among which the true link is, and keep their level (tests/test_enrichment.py:
-gradients learned from the patients of the other folds, 2 to 5 % of null sets at p <= 0.05). Permuting the patients'
-genes instead gives 6 to 14 %.
+independent and finds sets where there are none (Goeman and Buehlmann 2007); permuting patients keeps their
+correlation. What is permuted are the patients' features. For single genes that is too bold beside a true link
+(`gene_permutation`); sets are compared with the genes outside, among which the true link is, and keep their level: in
+simulations with gradients learned from the patients of the other folds (60 or 100 patients, 240 to 300 cohorts) 2 to 5
+% of null sets had p <= 0.05, with the patients' genes permuted instead 6 to 14 %.
 """
 
 import importlib

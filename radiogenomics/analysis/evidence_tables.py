@@ -13,11 +13,11 @@ def test_quantities(run, tested, chosen, outcomes):
     """
     folds = [fold._replace(gradient=fold.gradient[:, chosen]) for fold in tested]
     return gene_permutation.test_genes(
-        folds, outcomes, permuted_groups(run), run.config.map.permutations, run.config.seed
+        folds, outcomes, _permuted_groups(run), run.config.map.permutations, run.config.seed
     )
 
 
-def permuted_groups(run):
+def _permuted_groups(run):
     """Row arrays of the cohort's patients whose genes change places: those that were held out together."""
     groups = [fold.held_out for fold in run.folds]
     rest = np.setdiff1d(np.arange(len(run.cohort.patients)), np.concatenate(groups))  # trained on, of another cohort
@@ -107,8 +107,7 @@ def _standard_error(run, values, positions, seeds):
     little too large.
     """
     weights = statistics.bootstrap_weights(positions, run.config.map.bootstraps, run.config.seed)
-    patients = np.stack([(weights @ values[:, place]).var(axis=0) for place in range(values.shape[1])])
-    return np.sqrt(patients + seeds)
+    return np.sqrt(statistics.bootstrap_variance(weights, values) + seeds)
 
 
 def _dataset(table, dims):

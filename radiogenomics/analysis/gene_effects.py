@@ -106,7 +106,7 @@ def summarise(folds, real, splits, weights, memory_mb=MEMORY_MB):
 def _summarise_block(folds, real, splits, weights):
     effects = associate(folds).astype(np.float32)
     mean, deviation = effects.mean(axis=0), effects.std(axis=0)
-    variance = np.stack([(weights @ effects[:, place]).var(axis=0) for place in range(effects.shape[1])])
+    variance = statistics.bootstrap_variance(weights, effects)
     effects *= np.concatenate([fold.genes[fold.held_out] for fold in folds])[:, None]
     low, high = score_range(effects[:, : real.shape[1]], real, splits)
     return GeneSummary(mean, np.sqrt(np.square(mean) + np.square(deviation)), deviation, variance, low, high)

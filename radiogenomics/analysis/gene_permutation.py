@@ -51,28 +51,28 @@ def test_genes(folds, outcomes, groups, count, seed):
     if count < 1:
         raise InputError(f"map.permutations: {count}; expected at least 1.")
     count = min(count, max(ENOUGH, VALUES // len(folds[0].genes[0])))
-    parts = standardise_parts(folds, outcomes)
-    score, observed = score_genes(folds, parts, np.arange(len(folds[0].genes)))
+    parts = _standardise_parts(folds, outcomes)
+    score, observed = _score_genes(folds, parts, np.arange(len(folds[0].genes)))
     tails = np.zeros((*observed.shape[:2], BINS), np.int64)
     largest = np.zeros((count, *observed.shape[:2]), np.float32)
     for number, order in enumerate(statistics.within_fold_permutations(groups, count, seed)):
-        null = score_genes(folds, parts, order)[1]
+        null = _score_genes(folds, parts, order)[1]
         tails += _histogram(null)
         largest[number] = null.max(axis=2)
     return [_summarise(*version) for version in zip(score, observed, tails, largest.swapaxes(0, 1), strict=True)]
 
 
-def standardise_parts(folds, outcomes):
+def _standardise_parts(folds, outcomes):
     """Every fold's part [C, held out, F] of outcomes [C, patients, F], mean 0 and norm 1; NaN counts as the mean."""
     splits = np.split(np.arange(outcomes.shape[1]), np.cumsum([len(fold.held_out) for fold in folds])[:-1])
     standard = np.stack([statistics.standardise_within(values, splits) for values in outcomes])
     return [standard[:, rows] for rows in splits]
 
 
-def score_genes(folds, parts, order):
+def _score_genes(folds, parts, order):
     """Correlations and studentised correlations [C, F, M] of genes whose patients are taken in `order` [patients].
 
-    `parts` are of `standardise_parts`. Genes are taken in blocks that fit into the memory.
+    `parts` are of `_standardise_parts`. Genes are taken in blocks that fit into the memory.
     """
     held_out, genes = max(len(fold.held_out) for fold in folds), folds[0].genes.shape[1]
     scores = []

@@ -66,7 +66,6 @@ class Predictions(NamedTuple):
     features: tuple  # [F]
     supported: np.ndarray  # [F] the gate's verdict
     mapped: list  # of `gene_effects.MappedFold`, what the genes' effects and p-values were made from
-    groups: list  # of row arrays of the cohort: who may change places with whom under the null
 
     def predicted(self, feature):
         """[patients, G]: association with the feature of that number, times the patient's gene."""
@@ -123,8 +122,8 @@ def map_with_predictions(
     measured = np.concatenate([measured, regions.real_region_means(run)], axis=1)
     real = feature_values.adjust_features(run, measured, adjust)[rows]
     each = [
-        patient_effects.measure_effects(one, names, mapped, groups.weights)
-        for one, mapped in zip(runs, folds_of, strict=True)
+        patient_effects.measure_effects(one, names, held_out, groups.weights)
+        for one, held_out in zip(runs, folds_of, strict=True)
     ]
     effects, seeds = patient_effects.average_effects(each)
     mapped = patient_effects.mapped_folds(folds_of, effects.gradient, columns)
@@ -132,8 +131,8 @@ def map_with_predictions(
         run, mapped, slice(count), np.stack([real[:, :count], measured[rows, :count]])
     )
     left_out = confounders.find_groups(run.cohort.covariates.iloc[rows], positions)
-    weights = statistics.bootstrap_weights(positions, run.config.map.bootstraps, run.config.seed)
-    summary = gene_effects.summarise(mapped, real[:, :count], [kept for _, kept in left_out], weights)
+    resampled = statistics.bootstrap_weights(positions, run.config.map.bootstraps, run.config.seed)
+    summary = gene_effects.summarise(mapped, real[:, :count], [kept for _, kept in left_out], resampled)
     sensitivity, by_seed = _average_genes(folds_of, each, columns)
     dataset = evidence_tables.gene_table(sensitivity, summary, by_seed, evidence, positions)
     dataset.update(confounders.confounder_table(unadjusted, summary, left_out))
@@ -148,7 +147,7 @@ def map_with_predictions(
     dataset = _label(runs, dataset, names, columns, rows, groups, adjust)
     predictions = Predictions(
         real[:, :count], positions, tuple(map(str, dataset["gene"].values)), names, dataset["supported"].values,
-        [fold._replace(gradient=fold.gradient[:, :count]) for fold in mapped], evidence_tables.permuted_groups(run),
+        [fold._replace(gradient=fold.gradient[:, :count]) for fold in mapped],
     )
     return dataset, predictions
 

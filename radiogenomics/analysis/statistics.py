@@ -192,6 +192,11 @@ def bootstrap_weights(folds, count, seed):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
+def bootstrap_variance(weights, values):
+    """Variance [I, ...] of the mean of values [patients, I, ...] over samples of `bootstrap_weights`."""
+    return np.stack([(weights @ values[:, place]).var(axis=0) for place in range(values.shape[1])])
+
+
 def bootstrap_interval(statistic, folds, count, seed, level=0.95):
     """Percentile interval (low, high) of `statistic(rows, folds)` over patients resampled within folds.
 

@@ -52,7 +52,7 @@ def null_errors(run, tested, pool, labels, cohorts, permutations):
 
     Args:
       run: a `Run`.
-      tested: its `mapping.Predictions.tested`, of all patients.
+      tested: its `mapping.Predictions.mapped`, of all patients.
       pool: [N, F] features of null patients, those of the map in its order.
       labels: [N] of `label_patients`.
       cohorts: number of null cohorts.

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from radiogenomics.analysis import jacobian
-from radiogenomics.benchmark import generator as rivals
 from radiogenomics.benchmark import training_runs
+from radiogenomics.benchmark.generator import MOST_SCALES
+from radiogenomics.benchmark.generator import PUBLISHED as PUBLISHED_METHOD
 from radiogenomics.benchmark.timing import time_calls
 from radiogenomics.models.generator import make_generator
 
@@ -28,7 +29,7 @@ REPEATS = 3
 MEMORY_MB = 1024.0  # bound given to the engine
 SAMPLE_SECONDS = 0.02
 # At its full width, on smaller patches.
-PUBLISHED = rivals.PUBLISHED | {"data.ndim": 2, "data.size": 64, "model.scales": rivals.MOST_SCALES}
+PUBLISHED = PUBLISHED_METHOD | {"data.ndim": 2, "data.size": 64, "model.scales": MOST_SCALES}
 
 
 class Case(NamedTuple):

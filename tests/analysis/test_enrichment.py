@@ -34,7 +34,7 @@ def make_predictions(seed=0, link=0.0, together=0.8):
     real = generator.standard_normal((40, 2))
     real[:, 0] += link * latent[:, 1]
     predicted = np.repeat(genes[:, None], 2, axis=1).astype(np.float32)
-    return Given(real, FOLDS, GENES, ("size", "level"), np.array([True, False]), predicted, FOLDS)
+    return Given(real, FOLDS, GENES, ("size", "level"), np.array([True, False]), predicted)
 
 
 def evidence(predictions, permutations=199, seed=0):
@@ -103,7 +103,7 @@ def learn_from_the_others(seed, link):
         mapped.append(gene_effects.MappedFold(gradient, components, genes, training, rows))
     positions = np.array_split(np.arange(60), 5)
     order = np.concatenate(splits)
-    return Predictions(real[order], positions, GENES, ("size", "level"), np.ones(2, bool), mapped, splits)
+    return Predictions(real[order], positions, GENES, ("size", "level"), np.ones(2, bool), mapped)
 
 
 @pytest.mark.parametrize("link", [0.0, 2.0])

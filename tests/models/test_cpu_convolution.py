@@ -94,3 +94,11 @@ def test_layers_take_volumes_in_planes():
     variables = layer.init(jax.random.key(1), features)
     check([net.apply(variables, features) for net in (layer, plain)])
     assert str(jax.make_jaxpr(lambda x: layer.apply(variables, x))(features)).count("conv_general_dilated[") == 3
+
+
+@pytest.mark.parametrize("changes", [{"kernel_dilation": 2}, {"feature_group_count": 3}, {"dtype": jnp.bfloat16}])
+def test_what_planes_would_change_is_left_alone(changes):
+    layer, plain = layers.convolution(3, 6, **changes), nn.Conv(6, (3, 3, 3), padding="SAME", **changes)
+    features = jax.random.normal(jax.random.key(0), (1, 6, 6, 6, 3))
+    variables = layer.init(jax.random.key(1), features)
+    np.testing.assert_array_equal(layer.apply(variables, features), plain.apply(variables, features))
