@@ -6,7 +6,11 @@ from scipy import stats
 
 from radiogenomics.analysis import dependence
 
-dcor = pytest.importorskip("dcor")
+
+@pytest.fixture(scope="module")
+def dcor():
+    """The library; imported where it is used, because it compiles itself then and two processes would do so at once."""
+    return pytest.importorskip("dcor")
 
 
 @pytest.fixture
@@ -19,7 +23,7 @@ def values():
     return predictors, outcomes, np.column_stack([np.ones(40), generator.standard_normal(40)])
 
 
-def test_distance_correlation_is_that_of_the_library(values):
+def test_distance_correlation_is_that_of_the_library(values, dcor):
     predictors, outcomes, design = values
     found = dependence.depend_by_distances(*values, 19, 0)
     expected = [[dcor.u_distance_correlation_sqr(x, y) for y in outcomes.T] for x in predictors.T]
@@ -27,7 +31,7 @@ def test_distance_correlation_is_that_of_the_library(values):
     np.testing.assert_allclose(found.direction[0, 0], stats.spearmanr(predictors[:, 0], outcomes[:, 0])[0], atol=1e-6)
 
 
-def test_distances_of_permuted_patients_are_those_of_the_library(values):
+def test_distances_of_permuted_patients_are_those_of_the_library(values, dcor):
     predictors, outcomes, _ = values
     order = np.random.default_rng(1).permutation(40)
     moved = dependence._distances(outcomes[:, 0])[np.ix_(order, order)]
