@@ -21,11 +21,25 @@ ROWS = 8  # of a strip
 
 def convolve(features, kernel, strides, padding, **settings):
     """`jax.lax.conv_general_dilated` as `nn.Conv` calls it."""
-    if jax.default_backend() == "cpu" and features.ndim == 5 and _is_plain(features, padding, **settings):
-        return in_planes(features, kernel, strides, settings.get("precision"))
-    plain = (features.ndim, padding, set(strides)) == (4, "SAME", {1}) and kernel.shape[0] % 2
-    if jax.default_backend() != "cpu" or not plain or features.shape[1] < LARGE or features.shape[1] % ROWS:
-        return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
+    if jax.default_backend() == "cpu" and _is_plain(padding, **settings):
+        # Half precision would be rounded after every plane.
+        if features.ndim == 5 and features.dtype == jnp.float32:
+            return in_planes(features, kernel, strides, settings.get("precision"))
+        rows = features.shape[1]
+        if features.ndim == 4 and set(strides) == {1} and kernel.shape[0] % 2 and rows >= LARGE and rows % ROWS == 0:
+            return learn_in_strips(features, kernel, strides, **settings)
+    return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
+
+
+def _is_plain(padding, lhs_dilation=None, rhs_dilation=None, feature_group_count=1, **others):
+    """Whether a convolution is padded to its size, undilated and of one group."""
+    del others
+    dilations = (*(lhs_dilation or ()), *(rhs_dilation or ()))
+    return padding == "SAME" and set(dilations) <= {1} and feature_group_count == 1
+
+
+def learn_in_strips(features, kernel, strides, **settings):
+    """A convolution of [batch, y, x, C] whose derivative by the kernel is taken strip by strip."""
 
     def whole(features, kernel, padding="SAME"):
         return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
@@ -47,14 +61,6 @@ def convolve(features, kernel, strides, padding, **settings):
     function = jax.custom_jvp(lambda features, kernel: whole(features, kernel))
     function.defjvp(tangents, symbolic_zeros=True)
     return function(features, kernel)
-
-
-def _is_plain(features, padding, lhs_dilation=None, rhs_dilation=None, feature_group_count=1, **others):
-    """Whether a convolution is padded to its size, undilated, of one group, and of single precision (half precision
-    would be rounded after every plane)."""
-    del others
-    dilations = (*(lhs_dilation or ()), *(rhs_dilation or ()))
-    return padding == "SAME" and set(dilations) <= {1} and feature_group_count == 1 and features.dtype == jnp.float32
 
 
 def in_planes(features, kernel, strides, precision):
