@@ -44,7 +44,7 @@ def gene_table(sensitivity, summary, seeds, evidence, positions):
     return _dataset(table, ("gene", "feature")).assign_attrs(limit)
 
 
-def metagene_table(run, effects, seeds, tested, real, positions):
+def metagene_table(run, effects, seeds, tested, real, resampled):
     """Metagene x feature variables; what is tested is the derivative times the patient's metagene, as for genes.
 
     Args:
@@ -52,17 +52,17 @@ def metagene_table(run, effects, seeds, tested, real, positions):
       effects, seeds: of `patient_effects.average_effects`.
       tested: see `patient_effects.metagene_folds`.
       real: [patients, F] real features less what the covariates explain.
-      positions: positions of each fold's patients.
+      resampled: [bootstraps, patients] of `statistics.bootstrap_weights`.
     """
     (evidence,) = test_quantities(run, tested, slice(real.shape[1]), real[None])
     table = {
         "metagene_effect": effects.metagene_effect.mean(axis=0).T,
-        "metagene_effect_se": _standard_error(run, effects.metagene_effect, positions, seeds["metagene_effect"]).T,
+        "metagene_effect_se": _standard_error(effects.metagene_effect, resampled, seeds["metagene_effect"]).T,
     } | _named("metagene_effect_", evidence)
     return _dataset(table, ("metagene", "feature"))
 
 
-def region_table(run, effects, summary, seeds, tested, real, positions):
+def region_table(run, effects, summary, seeds, tested, real, positions, resampled):
     """Gene x region and metagene x region variables, and whether the genes control each region's attenuation.
 
     Two families of tests, one over genes and regions, one over metagenes and regions; `seeds` are the squared errors of
@@ -74,7 +74,7 @@ def region_table(run, effects, summary, seeds, tested, real, positions):
     table = xarray.Dataset()
     for dim, prefix, mean, error, folds in (
         ("gene", "region_", summary.mean[-count:], np.sqrt(summary.variance + seeds[0])[-count:], tested[0]),
-        ("metagene", "metagene_region_", along.mean(axis=0), _standard_error(run, along, positions, seeds[1][-count:]),
+        ("metagene", "metagene_region_", along.mean(axis=0), _standard_error(along, resampled, seeds[1][-count:]),
          tested[1]),
     ):
         (evidence,) = test_quantities(run, folds, slice(-count, None), real[None])
@@ -100,14 +100,13 @@ def _named(prefix, evidence):
     }
 
 
-def _standard_error(run, values, positions, seeds):
+def _standard_error(values, resampled, seeds):
     """Standard error [I, ...] of the mean of values [patients, I, ...]: patients resampled, and the trainings' seeds.
 
     The two are added in squares. What patient and seed do together is in both, so that the error is, if anything, a
     little too large.
     """
-    weights = statistics.bootstrap_weights(positions, run.config.map.bootstraps, run.config.seed)
-    return np.sqrt(statistics.bootstrap_variance(weights, values) + seeds)
+    return np.sqrt(statistics.bootstrap_variance(resampled, values) + seeds)
 
 
 def _dataset(table, dims):

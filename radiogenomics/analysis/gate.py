@@ -111,8 +111,7 @@ def score_ratios(real, synthetic, predicted, folds, chosen, bootstraps, seed):
     said = np.append(judged, averaged.any())
     table = np.full((3, len(said)), np.nan)
     if said.any():
-        sizes = np.cumsum([len(rows) for rows in folds])
-        table[0, said] = ratios(np.concatenate(folds), np.split(np.arange(sizes[-1]), sizes[:-1]))
+        table[0, said] = ratios(np.concatenate(folds), statistics.number_patients([len(rows) for rows in folds]))
         table[1:, said] = statistics.bootstrap_interval(ratios, folds, bootstraps, seed)
     names = ("ratio", "ratio_low", "ratio_high")
     result = dict(zip(names, table[:, :-1], strict=True))

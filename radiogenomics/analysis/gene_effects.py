@@ -65,10 +65,10 @@ def mean_sensitivity(folds, gradient, columns):
       folds: [(fold, held-out rows)] of one training.
       gradient: [patients, I, K] of that training.
     """
-    parts = np.split(gradient, np.cumsum([len(rows) for _, rows in folds])[:-1])
+    positions = statistics.number_patients([len(rows) for _, rows in folds])
     total = sum(
-        association.gene_sensitivity(part.sum(axis=0), fold)[:, columns]
-        for part, (fold, _) in zip(parts, folds, strict=True)
+        association.gene_sensitivity(gradient[rows].sum(axis=0), fold)[:, columns]
+        for rows, (fold, _) in zip(positions, folds, strict=True)
     )
     return total / len(gradient)
 

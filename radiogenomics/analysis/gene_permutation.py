@@ -7,6 +7,12 @@ that sign in another. Permuting the image features keeps the effects as they are
 its p-values are half of what they should be, beside one that is not linear a quarter and less. Here the patients' genes
 move, all genes together, while components, gradients and image features stay, so that the permuted gene's covariance,
 effect and score are made as the gene's own are.
+
+The test is two-sided, although a score has a sign. The gradients too are learned from the held-out patients of the
+other folds: a null gene that happens to go with the feature in most folds has that sign everywhere, and its score
+exceeds a threshold as often as the size of a correlation does. A permuted gene, which the gradients have not seen, has
+such a sign by chance alone, so that its size is counted. On 100 null cohorts with a direction learned from each (a
+ridge on the components, 130 patients) the one-sided test erred family-wise on 6, this one on 1.
 """
 
 import jax
@@ -28,10 +34,10 @@ def test_genes(folds, outcomes, groups, count, seed):
 
     Null: a gene is independent of image, components and gradients; genes keep what ties them to each other. Unit: the
     patient. A permutation moves the genes of patients who were held out together. Scores are studentised as in
-    `statistics.permutation_evidence`. p is the share of all permuted genes, of any symbol, that reach the score for
-    that feature (pooled as by Tusher et al. 2001, which studentising allows); p_max the share of permutations whose
-    largest score over the table does, each feature's divided by what TAIL of its null reaches, because features differ
-    in the tail of their null.
+    `statistics.permutation_evidence`. p is the share of all permuted genes, of any symbol, whose score for that feature
+    is as large in size (pooled as by Tusher et al. 2001, which studentising allows); p_max the share of permutations
+    whose largest size over the table is, each feature's divided by what TAIL of its null reaches, because features
+    differ in the tail of their null.
 
     Args:
       folds: list of `gene_effects.MappedFold`; their quantities are the F features.
@@ -56,7 +62,7 @@ def test_genes(folds, outcomes, groups, count, seed):
     tails = np.zeros((*observed.shape[:2], BINS), np.int64)
     largest = np.zeros((count, *observed.shape[:2]), np.float32)
     for number, order in enumerate(statistics.within_fold_permutations(groups, count, seed)):
-        null = _score_genes(folds, parts, order)[1]
+        null = np.abs(_score_genes(folds, parts, order)[1])
         tails += _histogram(null)
         largest[number] = null.max(axis=2)
     return [_summarise(*version) for version in zip(score, observed, tails, largest.swapaxes(0, 1), strict=True)]
@@ -64,7 +70,7 @@ def test_genes(folds, outcomes, groups, count, seed):
 
 def _standardise_parts(folds, outcomes):
     """Every fold's part [C, held out, F] of outcomes [C, patients, F], mean 0 and norm 1; NaN counts as the mean."""
-    splits = np.split(np.arange(outcomes.shape[1]), np.cumsum([len(fold.held_out) for fold in folds])[:-1])
+    splits = statistics.number_patients([len(fold.held_out) for fold in folds])
     standard = np.stack([statistics.standardise_within(values, splits) for values in outcomes])
     return [standard[:, rows] for rows in splits]
 

@@ -50,10 +50,10 @@ from radiogenomics.train import rundir
 UNITS = {
     "sensitivity": "feature unit per gene SD", "association": "feature unit per gene SD",
     "metagene_effect": "feature unit, from -1 to +1 SD", "pixel_effect": "HU per SD",
-    "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' genes, pooled over genes",
+    "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' genes, pooled over genes, two-sided",
     "metagene_stability": "mean best-match Jaccard index over bootstraps of patients",
     "region_association": "HU per gene SD", "metagene_region_association": "HU per metagene SD",
-    "region_p": "within-fold permutation of patients' genes, pooled over genes",
+    "region_p": "within-fold permutation of patients' genes, pooled over genes, two-sided",
 }
 
 
@@ -117,7 +117,7 @@ def map_with_predictions(
     count, folds_of = len(names), [_mapped_rows(one, patients) for one in runs]
     folds = folds_of[0]
     rows = np.concatenate([mapped for _, mapped in folds])
-    positions = np.split(np.arange(len(rows)), np.cumsum([len(mapped) for _, mapped in folds])[:-1])
+    positions = statistics.number_patients([len(mapped) for _, mapped in folds])
     measured = feature_values.real_features(run.cohort, names).to_numpy()
     measured = np.concatenate([measured, regions.real_region_means(run)], axis=1)
     real = feature_values.adjust_features(run, measured, adjust)[rows]
@@ -137,10 +137,10 @@ def map_with_predictions(
     dataset = evidence_tables.gene_table(sensitivity, summary, by_seed, evidence, positions)
     dataset.update(confounders.confounder_table(unadjusted, summary, left_out))
     by_metagene = patient_effects.metagene_folds(folds_of, mapped, groups.weights)
-    dataset.update(evidence_tables.metagene_table(run, effects, seeds, by_metagene, real[:, :count], positions))
+    dataset.update(evidence_tables.metagene_table(run, effects, seeds, by_metagene, real[:, :count], resampled))
     dataset.update(evidence_tables.region_table(
         run, effects, summary, (by_seed, seeds["metagene_associated"]), (mapped, by_metagene), real[:, count:],
-        positions,
+        positions, resampled,
     ))
     _describe(run, dataset, effects, groups, columns, real[:, :count])
     _stamp(dataset, names, gate)

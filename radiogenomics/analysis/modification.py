@@ -114,7 +114,7 @@ def _evidence(run, names, folds, products):
     rows = np.concatenate([rows for _, rows in folds])
     real = feature_values.real_features(run.cohort, names).to_numpy()
     real = feature_values.adjust_features(run, real)[rows]
-    positions = np.split(np.arange(len(rows)), np.cumsum([len(rows) for _, rows in folds])[:-1])
+    positions = statistics.number_patients([len(rows) for _, rows in folds])
     found = statistics.permutation_evidence(
         products, real, positions, run.config.map.permutations, run.config.seed, two_sided=True
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tqdm
 
-from radiogenomics.analysis import association, jacobian, regions, synthesis
+from radiogenomics.analysis import association, jacobian, regions, statistics, synthesis
 from radiogenomics.analysis.gene_effects import MappedFold
 from radiogenomics.errors import InputError
 from radiogenomics.train import sharding
@@ -145,14 +145,14 @@ def mapped_folds(folds_of, gradient, columns):
       gradient: [patients, I, K of all trainings] of `average_effects`.
       columns: [G] of the genes.
     """
-    parts = np.split(gradient, np.cumsum([len(rows) for _, rows in folds_of[0]])[:-1])
+    positions = statistics.number_patients([len(rows) for _, rows in folds_of[0]])
     everything = np.array_equal(columns, np.arange(folds_of[0][0][0].genes.shape[1]))
     chosen = slice(None) if everything else columns  # Numbers would copy what may be hundreds of megabytes a fold.
     mapped = []
-    for part, same in zip(parts, zip(*folds_of, strict=True), strict=True):
+    for own, same in zip(positions, zip(*folds_of, strict=True), strict=True):
         fold, rows = same[0]
         components = np.concatenate([one.components for one, _ in same], axis=1)
-        mapped.append(MappedFold(part, components, fold.genes[:, chosen], fold.training, rows))
+        mapped.append(MappedFold(gradient[own], components, fold.genes[:, chosen], fold.training, rows))
     return mapped
 
 

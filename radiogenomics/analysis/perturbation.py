@@ -121,8 +121,7 @@ def bootstrap_mean(run, values, sizes):
     mean = values.mean(axis=0)
     if len(values) < FEWEST:
         return {"mean": mean} | {name: np.full_like(mean, np.nan) for name in ("se", "low", "high")}
-    cuts = np.cumsum(sizes)[:-1] if min(sizes) >= FEWEST else []
-    positions = np.split(np.arange(len(values)), cuts)
+    positions = statistics.number_patients(sizes if min(sizes) >= FEWEST else [len(values)])
     weights = statistics.bootstrap_weights(positions, run.config.evaluate.bootstraps, run.config.seed)
     # An item at a time: all of them with every resample would be large.
     table = [_spread(np.tensordot(weights, values[:, place], axes=1)) for place in range(values.shape[1])]

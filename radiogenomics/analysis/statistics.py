@@ -19,6 +19,11 @@ class Evidence(NamedTuple):
     largest: np.ndarray  # [count] ascending; each permutation's largest score over the whole table
 
 
+def number_patients(sizes):
+    """Row arrays of folds of so many patients each, whose patients are numbered fold after fold."""
+    return np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+
+
 def standardise_within(values, folds):
     """Mean 0 and norm 1 over each fold's patients of values [patients, ...]; a constant column becomes zero.
 
@@ -203,8 +208,7 @@ def bootstrap_interval(statistic, folds, count, seed, level=0.95):
     `statistic` gets row numbers [patients] with repeats and the folds as positions in them.
     """
     generator = np.random.default_rng(seed)
-    sizes = np.cumsum([0] + [len(rows) for rows in folds])
-    positions = [np.arange(begin, end) for begin, end in zip(sizes, sizes[1:], strict=False)]
+    positions = number_patients([len(rows) for rows in folds])
     values = [
         statistic(np.concatenate([generator.choice(rows, len(rows)) for rows in folds]), positions)
         for _ in range(count)

@@ -47,12 +47,12 @@ def draw_null(pool, labels, wanted, generator):
     return drawn
 
 
-def null_errors(run, tested, pool, labels, cohorts, permutations):
+def null_errors(run, mapped, pool, labels, cohorts, permutations):
     """How often the frozen map's test reports anything on null cohorts.
 
     Args:
       run: a `Run`.
-      tested: its `mapping.Predictions.mapped`, of all patients.
+      mapped: its `mapping.Predictions.mapped`, of all patients.
       pool: [N, F] features of null patients, those of the map in its order.
       labels: [N] of `label_patients`.
       cohorts: number of null cohorts.
@@ -63,13 +63,13 @@ def null_errors(run, tested, pool, labels, cohorts, permutations):
       family-wise p <= 0.05 anywhere, and with a q < 0.05 anywhere; exact 95 % binomial interval.
     """
     generator, wanted = np.random.default_rng(run.config.seed), label_patients(run.cohort)
-    order = np.concatenate([fold.held_out for fold in tested])
+    order = np.concatenate([fold.held_out for fold in mapped])
     groups = [fold.held_out for fold in run.folds]
     certain, hits = [], []
     for begin in range(0, cohorts, AT_ONCE):
         drawn = [draw_null(pool, labels, wanted, generator) for _ in range(begin, min(begin + AT_ONCE, cohorts))]
         outcomes = np.stack([features.adjust_features(run, values)[order] for values in drawn])
-        found = gene_permutation.test_genes(tested, outcomes, groups, permutations, run.config.seed + begin)
+        found = gene_permutation.test_genes(mapped, outcomes, groups, permutations, run.config.seed + begin)
         certain += [(evidence.p_max <= LEVEL).any() for evidence in found]
         hits += [(statistics.benjamini_hochberg(evidence.p) < LEVEL).any() for evidence in found]
     return {

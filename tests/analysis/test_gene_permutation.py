@@ -43,8 +43,28 @@ def trials(request):
 def test_null_genes_keep_their_level_and_permuted_features_do_not(trials):
     p = np.array([[evidence.p[1:, 0] for evidence in pair] for pair in trials[0]])  # [cohorts, 2, NULL]
     by_genes, by_features = (p <= 0.02).mean(axis=(0, 2))
-    assert abs(by_genes - 0.02) < 0.01
+    assert abs(by_genes - 0.01) < 0.005  # Half: the sizes of null scores count, and the gradients are not learned here.
     assert by_features > 1.5 * 0.02
+
+
+def test_gradients_learned_from_the_other_folds_patients_keep_the_level():
+    """Nothing is linked. Genes follow components, of which each fold learns from its training patients what to expect.
+
+    A one-sided test would err on 8 % of these genes.
+    """
+    generator, p = np.random.default_rng(0), []
+    for seed in range(30):
+        components = generator.standard_normal((PATIENTS, 6)).astype(np.float32)
+        genes = components @ generator.standard_normal((6, NULL)) + 0.5 * generator.standard_normal((PATIENTS, NULL))
+        outcome = generator.standard_normal(PATIENTS)
+        folds = []
+        for rows in GROUPS:
+            training = np.setdiff1d(np.arange(PATIENTS), rows)
+            learned = components[training].T @ outcome[training]
+            gradient = np.broadcast_to(learned, (len(rows), 1, 6)).astype(np.float32)
+            folds.append(gene_effects.MappedFold(gradient, components, genes.astype(np.float32), training, rows))
+        p.append(gene_permutation.test_genes(folds, outcome[ORDER][None, :, None], GROUPS, 60, seed)[0].p)
+    assert 0.01 < (np.array(p) <= 0.05).mean() <= 0.05
 
 
 def test_the_link_is_found_family_wise(trials):

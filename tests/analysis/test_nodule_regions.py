@@ -122,7 +122,7 @@ def test_a_region_that_genes_drive_is_found():
     weights = statistics.bootstrap_weights(halves, 20, 0)
     summary = gene_effects.summarise(tested, real[:, :2], [], weights)
     table = evidence_tables.region_table(
-        run, effects, summary, [np.zeros((5, 4))] * 2, (tested, tested), real, halves
+        run, effects, summary, [np.zeros((5, 4))] * 2, (tested, tested), real, halves, weights
     )
     assert float(table["region_p_max"].sel(region="core")[0]) == pytest.approx(0.005)
     others = np.delete(table["region_p_max"].values.ravel(), 0)
