@@ -1,22 +1,22 @@
 """Fits the response surface of models/response.py on a fold's training patients."""
 
 import numpy as np
-from sklearn.linear_model import LassoCV
+from sklearn.linear_model import LassoCV, RidgeCV
 
 from radiogenomics.data import covariates
 from radiogenomics.models.response import ResponseSurface, expect_features
 
-PENALTIES = 30  # on the path of which cross-validation over patients chooses one
+PENALTIES = 30  # on the lasso's path, of which cross-validation over patients chooses one
 CROSS_VALIDATION = 5
+SHRINKAGE = np.logspace(0, 5, 21)  # of the ridge, of which leaving out one patient after the other chooses one
 
 
 def fit_response(components, design, targets, patches, owners, seed):
     """The generator's "response" variables from training patients: surface, scatter and limits.
 
-    The surface is a lasso per feature on components, their squares and products.
-
-    Few of the hundreds of terms are kept (Tibshirani 1996), which is what 100 patients can carry where the components
-    stand for groups of genes ("factors", "metagenes", "pathways").
+    The surface is a lasso per feature on components, their squares and products. Few of the hundreds of terms are kept
+    (Tibshirani 1996), which is what 100 patients can carry where the components stand for groups of genes ("factors",
+    "metagenes", "pathways"); where none is, a ridge on the components.
 
     Args:
       components: [patients, K].
@@ -35,11 +35,9 @@ def fit_response(components, design, targets, patches, owners, seed):
     constant, linear = np.empty(targets.shape[1]), np.empty((targets.shape[1], count))
     quadratic = np.zeros((targets.shape[1], count, count))
     for feature, values in enumerate(adjusted.T):
-        folds = min(CROSS_VALIDATION, len(values) // 2)
-        lasso = LassoCV(cv=folds, eps=0.01, alphas=PENALTIES, max_iter=10_000, random_state=seed)
-        lasso.fit((terms - mean) / sd, values)
-        weights = lasso.coef_ / sd
-        constant[feature] = lasso.intercept_ - weights @ mean
+        weights, intercept = _fit_terms((terms - mean) / sd, count, values, seed)
+        weights = weights / sd
+        constant[feature] = intercept - weights @ mean
         linear[feature] = weights[:count]
         quadratic[feature, first, second] = weights[count:]
     surface = ResponseSurface(*(part.astype(np.float32) for part in (constant, linear, quadratic)))
@@ -48,6 +46,21 @@ def fit_response(components, design, targets, patches, owners, seed):
     return {
         "encoder": {"surface": surface}, "scatter": scatter.astype(np.float32), "limits": limits.astype(np.float32),
     }
+
+
+def _fit_terms(terms, count, values, seed):
+    """Weights [T] and intercept of standardised terms [patients, T], the first `count` of them linear.
+
+    Where the lasso keeps nothing, links are too weak to be told one by one. A ridge on the linear terms then says in
+    which direction they point, and how little that is worth (Hoerl and Kennard 1970): the map's evidence needs the
+    direction alone.
+    """
+    folds = min(CROSS_VALIDATION, len(values) // 2)
+    lasso = LassoCV(cv=folds, eps=0.01, alphas=PENALTIES, max_iter=10_000, random_state=seed).fit(terms, values)
+    if lasso.coef_.any():
+        return lasso.coef_, lasso.intercept_
+    ridge = RidgeCV(SHRINKAGE).fit(terms[:, :count], values)
+    return np.pad(ridge.coef_, (0, terms.shape[1] - count)), ridge.intercept_
 
 
 def list_terms(components):

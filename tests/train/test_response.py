@@ -43,6 +43,18 @@ def test_expectation_is_the_polynomial_of_its_terms(fitted):
     np.testing.assert_allclose(expect_features(surface, components[0]), by_hand, rtol=1e-4, atol=1e-5)
 
 
+def test_links_too_weak_for_the_lasso_keep_their_direction():
+    generator = np.random.default_rng(0)
+    components = generator.standard_normal((60, 8)).astype(np.float32)
+    targets = 0.25 * components + generator.standard_normal((60, 8))  # feature f follows component f alone
+    surface = response.fit_response(
+        components, np.zeros((60, 0)), targets, targets, np.arange(60), 0
+    )["encoder"]["surface"]
+    assert (surface.linear != 0).any(axis=1).all()
+    assert (np.diag(surface.linear) > 0).sum() >= 7
+    assert np.abs(surface.linear).max() < 0.5
+
+
 def test_scatter_has_the_covariance_of_what_genes_do_not_determine(fitted):
     noise = np.random.default_rng(1).standard_normal((40_000, 5)).astype(np.float32)
     drawn = np.asarray(intend_features(0.0, jnp.asarray(fitted[2]["scatter"]), set_no_limits(3), noise))
