@@ -95,7 +95,6 @@ def train_settings():
         adversarial_weight=1.0,
         match_weight=1.0,  # of the gene-matching head in both players
         radiomic_weight=20.0,
-        softness_weight=2.0,  # of mask values between 0 and 1
         radiomic_features=(
             "equivalent_diameter_mm", "mean_hu", "sd_hu", "circularity", "elongation",
             "spiculation", "core_to_rim_hu", "texture_energy_hu",

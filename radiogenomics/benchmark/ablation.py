@@ -37,7 +37,6 @@ VARIANTS = (
     ),
     Variant("no gene match", "what does the discriminator's match with the genes add?", {"train.match_weight": 0.0}),
     Variant("no feature loss", "what can adversarial losses learn alone?", {"train.radiomic_weight": 0.0}),
-    Variant("no softness loss", "do features need a crisp mask?", {"train.softness_weight": 0.0}),
     Variant("no mixed patients", "what do patients mixed from two add?", {"train.mix_share": 0.0}),
     Variant("no gene noise", "what does noise on the genes add?", {"train.component_noise": 0.0}),
     Variant("plain principal components", "must components be rotated to modules?", {"genes.front_end": "pca"}),

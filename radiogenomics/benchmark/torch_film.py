@@ -221,7 +221,7 @@ def discriminator_loss(config, generator, discriminator, batch, image, mask):
 
 
 def generator_loss(config, generator, discriminator, batch, image, mask):
-    """Adversarial, match, radiomic and softness terms."""
+    """Adversarial, match and radiomic terms."""
     verdict = discriminator.judge(look(config, discriminator, image, mask), batch["mixed_components"])
     low, high = config.data.window_hu
     image_hu = (image[:, 0].float() + 1.0) * ((high - low) / 2.0) + low
@@ -232,7 +232,6 @@ def generator_loss(config, generator, discriminator, batch, image, mask):
         -config.train.adversarial_weight * (verdict[0].mean() + verdict[1].mean())
         - config.train.match_weight * verdict[2].mean()
         + config.train.radiomic_weight * functional.huber_loss(radiomic, intended, delta=2.0)
-        + config.train.softness_weight * (mask * (1.0 - mask)).sum() / (mask.sum() + 1.0)
     )
 
 

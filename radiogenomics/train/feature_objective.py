@@ -39,8 +39,7 @@ def update_discriminator(config, players, state, batch, synthesis, key):
 
 def generator_gradient(config, players, discriminator, arrays, batch, synthesis, pull_back, key):
     """Gradient by the generator's parameters, and metrics; `pull_back` as of `steps.synthesise_once`."""
-    parts, scaled = config.train.accumulate, arrays.scaled
-    masks = losses.mask_sums(synthesis.mask)  # The one term that is no average over examples.
+    scaled = arrays.scaled
 
     def objective(synthesis, batch, moves):
         features, _ = look(config, players, discriminator, synthesis.image, synthesis.mask, moves)
@@ -50,7 +49,6 @@ def generator_gradient(config, players, discriminator, arrays, batch, synthesis,
             "adversarial_loss": losses.adversarial_loss(verdict),
             "match_loss": losses.match_loss(verdict),
             "radiomic_loss": losses.radiomic_loss(radiomic, batch.targets),
-            "mask_softness": losses.softness_loss(synthesis.mask, masks, parts),
         }
         total = weigh(config, terms)
         return total, terms | {"generator_loss": total, "mask_share": synthesis.mask.mean()}
@@ -61,7 +59,8 @@ def generator_gradient(config, players, discriminator, arrays, batch, synthesis,
         (gradient,) = pull_back(batch)(by_synthesis)
         return gradient, metrics
 
-    return accumulation.average(of_part, (batch, synthesis, draw_moves(config, len(batch.real), key)), parts)
+    given = batch, synthesis, draw_moves(config, len(batch.real), key)
+    return accumulation.average(of_part, given, config.train.accumulate)
 
 
 def weigh(config, terms):
@@ -70,7 +69,6 @@ def weigh(config, terms):
         config.train.adversarial_weight * terms["adversarial_loss"]
         + config.train.match_weight * terms["match_loss"]
         + config.train.radiomic_weight * terms["radiomic_loss"]
-        + config.train.softness_weight * terms["mask_softness"]
     )
 
 

@@ -50,27 +50,6 @@ def radiomic_loss(features, targets):
     return optax.huber_loss(features, targets, delta=2.0).mean()
 
 
-def mask_sums(mask):
-    """Sums [2] over a mask [batch, *S, 1]: of how far its values are from 0 and 1, m (1 - m), and of the values."""
-    return jnp.stack([(mask * (1.0 - mask)).sum(), mask.sum()])
-
-
-def softness_loss(mask, whole, parts=1):
-    """How far the masks [batch, *S, 1] of a batch are from binary, relative to their size; 0 for binary masks.
-
-    Features are exact on the thresholded mask and differentiable on the soft one; the two agree where the mask is
-    crisp. A steeper sigmoid in the generator would make it crisp too, but then its size hardly learns.
-
-    Args:
-      mask: of the batch, or of one of `parts` equal parts of it.
-      whole: `mask_sums` of the whole batch, without gradient. The ratio of sums is expanded around them to first order,
-        so that values and gradients, averaged over the parts, are exactly those of the whole batch.
-      parts: how many.
-    """
-    value, slope = jax.value_and_grad(lambda sums: sums[0] / (sums[1] + 1.0))(whole)
-    return value + slope @ (parts * mask_sums(mask) - whole)
-
-
 def ema_decay(half_life_images, batch_size):
     """Decay a step of an exponential moving average whose half-life is given in images seen."""
     return jnp.float32(0.5 ** (batch_size / half_life_images))

@@ -45,25 +45,3 @@ def test_radiomic_loss_is_zero_at_the_target_only_and_bounded_in_slope():
 @pytest.mark.parametrize("batch_size", [4, 16])
 def test_ema_forgets_half_in_its_half_life(batch_size):
     assert float(losses.ema_decay(400.0, batch_size)) ** (400 / batch_size) == pytest.approx(0.5, rel=1e-4)
-
-
-def test_softness_and_its_gradient_are_averages_over_parts():
-    """Although it is a ratio of sums over the batch, not a mean of examples."""
-    logits = jax.random.normal(jax.random.key(0), (6, 5, 5, 1)) + jnp.arange(6.0).reshape(6, 1, 1, 1)
-
-    def loss(logits, parts):
-        mask = jax.nn.sigmoid(logits)
-        whole = jax.lax.stop_gradient(losses.mask_sums(mask))
-        return sum(losses.softness_loss(part, whole, parts) for part in jnp.split(mask, parts)) / parts
-
-    def ratio(logits):
-        mask = jax.nn.sigmoid(logits)
-        return (mask * (1.0 - mask)).sum() / (mask.sum() + 1.0)
-
-    expected, slope = jax.value_and_grad(ratio)(logits)
-    for parts in (1, 3):
-        value, gradient = jax.value_and_grad(loss)(logits, parts)
-        assert float(value) == pytest.approx(float(expected), rel=1e-5)
-        np.testing.assert_allclose(gradient, slope, atol=1e-6)
-    binary = jnp.ones((2, 3, 3, 1)).at[0].set(0.0)
-    assert float(losses.softness_loss(binary, losses.mask_sums(binary))) == 0.0
