@@ -9,7 +9,7 @@ from radiogenomics.analysis import dependence
 
 @pytest.fixture(scope="module")
 def dcor():
-    """The library; imported where it is used, because it compiles itself then and two processes would do so at once."""
+    """The library, which the conftest keeps from compiling itself."""
     return pytest.importorskip("dcor")
 
 
