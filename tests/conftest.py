@@ -17,8 +17,6 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 # Networks as small as the tests' take far longer to optimise than to run.
 _HASTE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_HASTE}".strip()
-# The library that distance correlation is compared with would compile itself for most of a minute.
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 import pytest  # noqa: E402 (after the environment is set)
 

@@ -19,7 +19,7 @@ Where in the nodule, for the regions core, rim and margin (`regions`), mean atte
 | `metagene_region_association`, `_se`, ... | [metagene, region], the same of metagenes |
 | `region_gate_r`, `region_gate_p`, `region_supported` | [region], do genes control it on held-out patients (Holm)? |
 
-Attributes: `family_wise_threshold`, the score that 5 % of permutations exceed somewhere in the table, and
+Attributes: `family_wise_threshold`, the score that 5 % of permutations exceed in size somewhere in the table, and
 `smallest_certifiable_correlation`, which passes it with 80 % power; `training_seeds` and `standard_error`, what the
 standard errors cover.
 """
@@ -50,10 +50,10 @@ from radiogenomics.train import rundir
 UNITS = {
     "sensitivity": "feature unit per gene SD", "association": "feature unit per gene SD",
     "metagene_effect": "feature unit, from -1 to +1 SD", "pixel_effect": "HU per SD",
-    "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' genes, pooled over genes, two-sided",
+    "pixel_mask_effect": "mask per SD", "p": "within-fold permutation of patients' genes, sizes pooled over genes",
     "metagene_stability": "mean best-match Jaccard index over bootstraps of patients",
     "region_association": "HU per gene SD", "metagene_region_association": "HU per metagene SD",
-    "region_p": "within-fold permutation of patients' genes, pooled over genes, two-sided",
+    "region_p": "within-fold permutation of patients' genes, sizes pooled over genes",
 }
 
 

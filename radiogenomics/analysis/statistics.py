@@ -16,7 +16,7 @@ class Evidence(NamedTuple):
     score: np.ndarray
     p: np.ndarray
     p_max: np.ndarray
-    largest: np.ndarray  # [count] ascending; each permutation's largest score over the whole table
+    largest: np.ndarray  # [count] ascending; each permutation's largest score, or size of one, over the whole table
 
 
 def number_patients(sizes):

@@ -2,7 +2,8 @@
 
 The folds of a trained run are kept as they are. Its patients keep their genes and covariates, and each gets the nodules
 of a patient of a null phantom, who was scanned alike: of the same sequencing batch and site, because these move genes
-and images both, so that only adjusting keeps them from being found.
+and images both, so that only adjusting keeps them from being found. The gradients have not seen these nodules, while
+the test allows for gradients that have (`gene_permutation`): fewer errors than its level are expected here.
 """
 
 import numpy as np

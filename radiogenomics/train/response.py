@@ -8,7 +8,7 @@ from radiogenomics.models.response import ResponseSurface, expect_features
 
 PENALTIES = 30  # on the lasso's path, of which cross-validation over patients chooses one
 CROSS_VALIDATION = 5
-SHRINKAGE = np.logspace(0, 5, 21)  # of the ridge, of which leaving out one patient after the other chooses one
+SHRINKAGE = np.logspace(0, 3, 13)  # of the ridge, chosen by leaving out patients; more would hide from the networks
 
 
 def fit_response(components, design, targets, patches, owners, seed):
@@ -51,9 +51,9 @@ def fit_response(components, design, targets, patches, owners, seed):
 def _fit_terms(terms, count, values, seed):
     """Weights [T] and intercept of standardised terms [patients, T], the first `count` of them linear.
 
-    Where the lasso keeps nothing, links are too weak to be told one by one. A ridge on the linear terms then says in
-    which direction they point, and how little that is worth (Hoerl and Kennard 1970): the map's evidence needs the
-    direction alone.
+    Where the lasso keeps nothing, links are too weak to be told one by one, or there are none. A ridge on the linear
+    terms (Hoerl and Kennard 1970) then says in which direction they would point: evidence is a correlation, which needs
+    a direction, however little is expected along it.
     """
     folds = min(CROSS_VALIDATION, len(values) // 2)
     lasso = LassoCV(cv=folds, eps=0.01, alphas=PENALTIES, max_iter=10_000, random_state=seed).fit(terms, values)

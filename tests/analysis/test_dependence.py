@@ -9,8 +9,10 @@ from radiogenomics.analysis import dependence
 
 @pytest.fixture(scope="module")
 def dcor():
-    """The library, which the conftest keeps from compiling itself."""
-    return pytest.importorskip("dcor")
+    """The library, which would otherwise compile itself for most of a minute, and in two processes at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_DISABLE_JIT", "1")
+        yield pytest.importorskip("dcor")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Standard errors cover patients and seeds."""
 
-
 import numpy as np
 
 from radiogenomics.analysis import evidence_tables, statistics

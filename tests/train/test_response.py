@@ -44,15 +44,18 @@ def test_expectation_is_the_polynomial_of_its_terms(fitted):
 
 
 def test_links_too_weak_for_the_lasso_keep_their_direction():
+    """Forty features, each weakly linked to one of eight components; what the lasso keeps has few terms."""
     generator = np.random.default_rng(0)
     components = generator.standard_normal((60, 8)).astype(np.float32)
-    targets = 0.25 * components + generator.standard_normal((60, 8))  # feature f follows component f alone
+    linked = np.arange(40) % 8
+    targets = 0.25 * components[:, linked] + generator.standard_normal((60, 40))
     surface = response.fit_response(
         components, np.zeros((60, 0)), targets, targets, np.arange(60), 0
     )["encoder"]["surface"]
-    assert (surface.linear != 0).any(axis=1).all()
-    assert (np.diag(surface.linear) > 0).sum() >= 7
-    assert np.abs(surface.linear).max() < 0.5
+    weak = (surface.linear != 0).all(axis=1) & (surface.quadratic == 0).all(axis=(1, 2))
+    own = surface.linear[weak, linked[weak]]
+    assert weak.sum() > 10 and (own > 0).mean() > 0.8
+    assert 0.005 < own.mean() < 0.25
 
 
 def test_scatter_has_the_covariance_of_what_genes_do_not_determine(fitted):
