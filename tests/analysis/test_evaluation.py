@@ -79,6 +79,7 @@ def test_every_patient_is_synthesised_once_by_the_fold_that_never_saw_it(run):
     np.testing.assert_array_equal(image_hu, sample.image_hu)
 
 
+@pytest.mark.long
 def test_a_generator_without_nodules_is_told_not_hidden(run, tmp_path):
     """All masks empty: nothing is measured, nothing supported, and the file is still written."""
     folds = []

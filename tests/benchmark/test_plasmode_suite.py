@@ -23,6 +23,7 @@ def table(tmp_path):
     return tmp_path / "profiles.csv"
 
 
+@pytest.mark.long
 def test_planted_modules_are_ranked_first_where_the_link_is_strong(cohort_folder, config, table, tmp_path):
     summary = plasmode.run_suite(config, cohort_folder, table, tmp_path / "out", seeds=1, strengths=(0.9,))
     rows = pd.read_csv(tmp_path / "out" / "plasmode.csv")

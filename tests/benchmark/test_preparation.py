@@ -35,6 +35,7 @@ def source(tmp_path, studies):
     return folder
 
 
+@pytest.mark.long
 def test_the_table_holds_time_and_memory_of_every_reader(source, tmp_path, full_config):
     table = preparation.run_suite(source, tmp_path / "out", full_config("nsclc"))
     assert list(table.index) == ["P1", "P2", "all"] and (table["slices"] == 24).all()
