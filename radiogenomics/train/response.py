@@ -8,7 +8,7 @@ from radiogenomics.models.response import ResponseSurface, expect_features
 
 PENALTIES = 30  # on the lasso's path, of which cross-validation over patients chooses one
 CROSS_VALIDATION = 5
-SHRINKAGE = np.logspace(0, 3, 13)  # of the ridge, chosen by leaving out patients; more would hide from the networks
+SHRINKAGE = np.logspace(0, 3, 13)  # of the ridge, as left-out patients choose; networks do not follow smaller slopes
 
 
 def fit_response(components, design, targets, patches, owners, seed):
@@ -31,11 +31,11 @@ def fit_response(components, design, targets, patches, owners, seed):
     terms, first, second = list_terms(components)
     mean, sd = terms.mean(axis=0), terms.std(axis=0)
     sd = np.where(sd > 1e-6, sd, np.inf)
-    count = components.shape[1]
+    standardised, count = (terms - mean) / sd, components.shape[1]
     constant, linear = np.empty(targets.shape[1]), np.empty((targets.shape[1], count))
     quadratic = np.zeros((targets.shape[1], count, count))
     for feature, values in enumerate(adjusted.T):
-        weights, intercept = _fit_terms((terms - mean) / sd, count, values, seed)
+        weights, intercept = _fit_terms(standardised, count, values, seed)
         weights = weights / sd
         constant[feature] = intercept - weights @ mean
         linear[feature] = weights[:count]
