@@ -1,4 +1,4 @@
-"""Convolutions in strips and planes: the values and derivatives of the plain one, and used where it pays only."""
+"""Convolutions in patches, strips and planes: values and derivatives of the plain one, and used where it pays only."""
 
 import flax.linen as nn
 import jax
@@ -41,6 +41,17 @@ def test_forward_mode_alone_and_mapped(given):
     features, kernel = given
     moves = jax.random.normal(jax.random.key(1), (2, *features.shape))
     check(both(lambda f, *arrays: jax.jvp(f, arrays, arrays)[1], *given))
+    check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given))
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_small_deep_images_in_patches(kernel):
+    one, two, three = jax.random.split(jax.random.key(0), 3)
+    given = jax.random.normal(one, (2, 2, 3, 32)), 0.1 * jax.random.normal(two, (kernel, kernel, 32, 5))
+    assert "dot_general" in str(jax.make_jaxpr(lambda *arrays: run(cpu_convolution.convolve, *arrays))(*given))
+    check(both(lambda f, *arrays: f(*arrays), *given))
+    check(both(lambda f, *arrays: jax.grad(lambda *each: jnp.sin(f(*each)).sum(), (0, 1))(*arrays), *given))
+    moves = jax.random.normal(three, (4, *given[0].shape))
     check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given))
 
 
