@@ -15,7 +15,9 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 # Networks as small as the tests' take far longer to optimise than to run.
-_HASTE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+_HASTE = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+)
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_HASTE}".strip()
 
 import pytest  # noqa: E402 (after the environment is set)
@@ -28,6 +30,8 @@ from radiogenomics.train import loop  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[1]
 HOST = socket.gethostname()
+FIRST = "test_confounders.py"
+ROOMS = ("data", "radiomics", "models", "launch", "train", "benchmark", "analysis", "reports")
 CALLED = []  # machines other than this one that anything has asked for
 TINY = {
     "data": {"size": 16, "extent_mm": 32.0, "slices_per_patient": 2, "backgrounds_per_patient": 2, "folds": 2},
@@ -75,6 +79,16 @@ def _note_network(event, arguments):
 
 
 sys.addaudithook(_note_network)
+
+
+def pytest_collection_modifyitems(items):
+    """One worker makes the shared run for the first file, and the other begins with rooms that need none, so that it
+    finds the run's programs compiled; rooms whose tests take long come before the others, so that both end together."""
+    def place(item):
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        return item.path.name != FIRST, ROOMS.index(room) if room in ROOMS else len(ROOMS)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

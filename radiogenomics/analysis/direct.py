@@ -136,9 +136,9 @@ def _random_forest(training, known, held_out, seed):
     predicted = np.zeros((len(held_out.components), known.shape[1]))
     for column, target in enumerate(known.T):
         forests = [
-            RandomForestRegressor(
-                TREES, max_features=share, min_samples_leaf=3, oob_score=True, random_state=seed, n_jobs=2
-            ).fit(training.components, target)
+            RandomForestRegressor(TREES, max_features=share, min_samples_leaf=3, oob_score=True, random_state=seed).fit(
+                training.components, target
+            )
             for share in FOREST_SHARES
         ]
         predicted[:, column] = max(forests, key=lambda forest: forest.oob_score_).predict(held_out.components)
