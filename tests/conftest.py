@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from importlib import metadata
 
 # Before JAX is imported anywhere: what one test or subprocess compiled, the others read from disk.
 _CACHE = tempfile.mkdtemp(prefix="radiogenomics-compiled-")
@@ -15,9 +16,9 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _CACHE)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 # Networks as small as the tests' take far longer to optimise than to run.
-_HASTE = (
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
-)
+_HASTE = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+if metadata.version("jaxlib") < "0.11":  # Newer ones may not know it. Halves compilation.
+    _HASTE += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_HASTE}".strip()
 
 import pytest  # noqa: E402 (after the environment is set)
@@ -82,10 +83,10 @@ sys.addaudithook(_note_network)
 
 
 def pytest_collection_modifyitems(items):
-    """One worker makes the shared run for the first file, and the other begins with rooms that need none, so that it
-    finds the run's programs compiled; rooms whose tests take long come before the others, so that both end together."""
+    """One worker makes the shared run for the first file, while the other begins with rooms that do without and later
+    finds the run's programs compiled. Then what takes longest, so that both end together."""
     def place(item):
-        room = item.path.relative_to(ROOT / "tests").parts[0]
+        room = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
         return item.path.name != FIRST, ROOMS.index(room) if room in ROOMS else len(ROOMS)
 
     items.sort(key=place)

@@ -162,5 +162,5 @@ def tell(result):
         f"generator reaches the run's largest studentised score ({overall['largest']:.2f}, {result['held_out']} "
         f"held-out patients) in {reached} (p {overall['p']:.2g}); that of a feature is never reached for: "
         f"{', '.join(beyond) or 'none'}. The map's own test calls a pair at family-wise p < {FAMILY_WISE:g} in "
-        f"{result['family_wise_errors']} of {count}; chance lets expect {FAMILY_WISE * count:.1f}."
+        f"{result['family_wise_errors']} of {count}; its level allows {FAMILY_WISE * count:.1f}."
     )

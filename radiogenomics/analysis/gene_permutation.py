@@ -13,9 +13,9 @@ other folds: a null gene that follows the components and happens to go with the 
 everywhere, and its score exceeds a threshold up to as often as the size of a correlation does. A permuted gene, which
 the gradients have not seen, has a sign by chance alone. On 100 null cohorts with a direction learned from each (a
 ridge on the components, 130 patients) 6.2 % of genes had p <= 0.05 against signed permuted scores, 3.1 % against their
-sizes; family-wise 6 and 1 cohorts erred. In a single fold, whose patients no gradient has seen, it makes up for few
-patients: with the same images and genes paired anew 60 times in each of five folds of 26, 22 of 300 tests erred
-family-wise against signed scores, 8 of 60 in the worst fold, and 10 and 4 against sizes.
+sizes; family-wise 6 and 1 cohorts erred. In a single fold, whose patients no gradient has seen, sizes make up for few
+patients: with the same images and genes paired anew 60 times in each of five folds of 26, tests erred family-wise in
+22 of 300 against signed scores (8 of 60 in the worst fold) and in 10 (4 of 60) against sizes.
 """
 
 import jax

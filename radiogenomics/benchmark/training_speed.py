@@ -3,19 +3,19 @@
 Patches and genes are made up: what is computed does not depend on them.
 
 Notes. Convolutions were expected to be slower than PyTorch's: in large images of few channels their forward pass and
-the gradient by the input are not (80 GFLOP/s a core, as a large matrix product); small deep images and gradients by
-the kernel are, twofold to fivefold: models/cpu_convolution.py, which was expected to make the published step a third
-faster and made it 5 to 14 % faster. The default's step spends half in convolutions, a sixth in transposes and copies,
-6 % in image features. The generator's forward pass ran twice, once for each player, which the compiler was expected to
-notice and did not (15 of 124 convolutions): once, a step takes 120 to 130 instead of 139 to 148 ms on two cores, and
-compiles in 34 instead of 43 s.
+the gradient by the input are not (80 GFLOP/s a core, as a large matrix product); XLA's small deep images and gradients
+by the kernel are below that, twofold to fivefold: models/cpu_convolution.py, which was expected to make the published
+step a third faster and made it 5 to 14 % faster. The default's step spends half in convolutions, a sixth in transposes
+and copies, 6 % in image features. The generator's forward pass ran twice, once for each player, which the compiler was
+expected to notice and did not (15 of 124 convolutions): once, a step takes 120 to 130 instead of 139 to 148 ms on two
+cores, and compiles in 34 instead of 43 s.
 
 Tried for the published step and not kept. A third of its products are with the zeros between the pixels of transposed
 convolutions; as dense convolutions over the four phases of a pixel, these were expected to take a quarter: the
 gradient by the input took 0.6 to 0.9 of the time, forward pass and gradient by the kernel 1.0 to 1.5, because XLA
-leaves out most zeros already. Doubled images convolved in four phases of 2 x 2 kernels, expected to take four ninths:
-two thirds, some 6 % of the step. The discriminator's four batches as one: no faster. Strided convolutions as products
-of patches: twice as fast one by one, no faster in the step.
+leaves out most zeros already. Doubled images convolved in four phases of 2 x 2 kernels, expected to take four ninths,
+took two thirds, some 6 % of the step, too little for a second form of one layer. The discriminator's four batches as
+one: no faster. Strided convolutions as products of patches: twice as fast one by one, no faster in the step.
 """
 
 import contextlib

@@ -66,13 +66,13 @@ def test_gradients_learned_from_the_other_folds_patients_keep_the_level():
     assert (np.array(p) <= 0.1).mean() > 0.06
 
 
-def test_a_single_fold_keeps_the_same_level():
+def test_a_single_fold_is_compared_with_sizes_too():
     p = []
     for seed in range(12):
         (first, *_), outcomes = make_folds(seed, "linear")
         alone = gene_permutation.test_genes([first], outcomes[:, : len(first.held_out)], GROUPS, 60, seed)[0]
         p.append(alone.p[1:, 0])
-    assert abs((np.array(p) <= 0.1).mean() - 0.05) < 0.015
+    assert abs((np.array(p) <= 0.1).mean() - 0.05) < 0.015  # Half, because no gradient has seen these patients.
 
 
 def test_the_link_is_found_family_wise(trials):

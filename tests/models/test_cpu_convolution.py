@@ -12,7 +12,6 @@ from radiogenomics.models import cpu_convolution, layers
 @pytest.fixture
 def given(monkeypatch):
     """Features and kernel, large enough to be cut into four strips."""
-    monkeypatch.setattr(cpu_convolution, "LARGE", 16)
     monkeypatch.setattr(cpu_convolution, "ROWS", 4)
     one, two = jax.random.split(jax.random.key(0))
     return jax.random.normal(one, (2, 16, 12, 3)), jax.random.normal(two, (3, 3, 3, 5))
@@ -44,10 +43,10 @@ def test_forward_mode_alone_and_mapped(given):
     check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given))
 
 
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_small_deep_images_in_patches(kernel):
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 3), (3, 5)])
+def test_small_deep_images_in_patches(sizes):
     one, two, three = jax.random.split(jax.random.key(0), 3)
-    given = jax.random.normal(one, (2, 2, 3, 32)), 0.1 * jax.random.normal(two, (kernel, kernel, 32, 5))
+    given = jax.random.normal(one, (2, 2, 3, 32)), 0.1 * jax.random.normal(two, (*sizes, 32, 5))
     assert "dot_general" in str(jax.make_jaxpr(lambda *arrays: run(cpu_convolution.convolve, *arrays))(*given))
     check(both(lambda f, *arrays: f(*arrays), *given))
     check(both(lambda f, *arrays: jax.grad(lambda *each: jnp.sin(f(*each)).sum(), (0, 1))(*arrays), *given))
@@ -74,11 +73,20 @@ def test_layers_use_it(given):
     assert str(gradient).count("conv_general_dilated[") == 1 + 4
 
 
-@pytest.mark.parametrize("shape, strides", [((1, 8, 8, 3), (1, 1)), ((1, 16, 16, 3), (2, 2))])
-def test_small_or_strided_images_stay_whole(given, shape, strides):
-    layer = nn.Conv(2, (3, 3), strides=strides, conv_general_dilated=cpu_convolution.convolve)
+@pytest.mark.parametrize("shape, sizes, strides, dtype", [
+    ((1, 8, 8, 3), (3, 3), 1, jnp.float32),  # small and not deep
+    ((1, 16, 16, 3), (3, 3), 2, jnp.float32),
+    ((1, 16, 16, 3), (1, 1), 1, jnp.float32),
+    ((1, 16, 16, 3), (3, 2), 1, jnp.float32),  # padded more at one end
+    ((1, 2, 2, 31), (3, 3), 1, jnp.float32),
+    ((1, 2, 2, 32), (3, 3), 2, jnp.float32),
+    ((1, 2, 2, 32), (3, 2), 1, jnp.float32),
+    ((1, 2, 2, 32), (3, 3), 1, jnp.bfloat16),
+])
+def test_other_images_stay_whole(given, shape, sizes, strides, dtype):
+    layer = nn.Conv(2, sizes, strides, dtype=dtype, conv_general_dilated=cpu_convolution.convolve)
     text = str(jax.make_jaxpr(lambda x: layer.init_with_output(jax.random.key(0), x)[0])(jnp.ones(shape)))
-    assert "custom_jvp" not in text
+    assert text.count("conv_general_dilated[") == 1 and "custom_jvp" not in text and "dot_general" not in text
 
 
 @pytest.mark.parametrize("stride", [1, 2])
