@@ -28,7 +28,7 @@ ROWS = 8  # of a strip
 def convolve(features, kernel, strides, padding, **settings):
     """`jax.lax.conv_general_dilated` as `nn.Conv` calls it."""
     if jax.default_backend() == "cpu" and _is_plain(padding, **settings):
-        (rows, channels), sizes = (features.shape[1], features.shape[-1]), kernel.shape[:-2]
+        rows, channels, sizes = features.shape[1], features.shape[-1], kernel.shape[:-2]
         # Half precision would be rounded after every plane, and its gradient after every patch.
         single = features.dtype == jnp.float32
         if features.ndim == 5 and single:
@@ -48,10 +48,15 @@ def _is_plain(padding, lhs_dilation=None, rhs_dilation=None, feature_group_count
     return padding == "SAME" and set(dilations) <= {1} and feature_group_count == 1
 
 
+def _widen(features, sizes):
+    """Features [batch, y, x, C] with the margin of zeros that odd kernels of these sizes reach into."""
+    return jnp.pad(features, [(0, 0), *[(size // 2,) * 2 for size in sizes], (0, 0)])
+
+
 def in_patches(features, kernel, precision):
     """A convolution of [batch, y, x, C] with an odd kernel as one product with all patches that the kernel meets."""
     (height, width), sizes = features.shape[1:3], kernel.shape[:2]
-    padded = jnp.pad(features, [(0, 0), *[(size // 2,) * 2 for size in sizes], (0, 0)])
+    padded = _widen(features, sizes)
     patches = [padded[:, top : top + height, left : left + width] for top, left in np.ndindex(*sizes)]
     return jnp.matmul(jnp.concatenate(patches, axis=-1), kernel.reshape(-1, kernel.shape[-1]), precision=precision)
 
@@ -63,8 +68,7 @@ def learn_in_strips(features, kernel, strides, **settings):
         return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
 
     def in_strips(features, kernel):
-        margin = [(size // 2,) * 2 for size in kernel.shape[:2]]
-        padded, overlap = jnp.pad(features, [(0, 0), *margin, (0, 0)]), kernel.shape[0] - 1
+        padded, overlap = _widen(features, kernel.shape[:2]), kernel.shape[0] - 1
         tops = range(0, features.shape[1], ROWS)
         strips = [whole(padded[:, top : top + ROWS + overlap], kernel, "VALID") for top in tops]
         return jnp.concatenate(strips, axis=1)

@@ -31,9 +31,13 @@ def check(pair):
         np.testing.assert_allclose(one, other, atol=1e-3, rtol=1e-4)
 
 
-def test_values_and_gradients(given):
+def check_values_and_gradients(*given):
     check(both(lambda f, *arrays: f(*arrays), *given))
     check(both(lambda f, *arrays: jax.grad(lambda *each: jnp.sin(f(*each)).sum(), (0, 1))(*arrays), *given))
+
+
+def test_values_and_gradients(given):
+    check_values_and_gradients(*given)
 
 
 def test_forward_mode_alone_and_mapped(given):
@@ -48,8 +52,7 @@ def test_small_deep_images_in_patches(sizes):
     one, two, three = jax.random.split(jax.random.key(0), 3)
     given = jax.random.normal(one, (2, 2, 3, 32)), 0.1 * jax.random.normal(two, (*sizes, 32, 5))
     assert "dot_general" in str(jax.make_jaxpr(lambda *arrays: run(cpu_convolution.convolve, *arrays))(*given))
-    check(both(lambda f, *arrays: f(*arrays), *given))
-    check(both(lambda f, *arrays: jax.grad(lambda *each: jnp.sin(f(*each)).sum(), (0, 1))(*arrays), *given))
+    check_values_and_gradients(*given)
     moves = jax.random.normal(three, (4, *given[0].shape))
     check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given))
 
