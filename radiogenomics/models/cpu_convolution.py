@@ -1,13 +1,22 @@
 """Convolutions as a CPU does them faster: values and derivatives are those of `jax.lax.conv_general_dilated`.
 
-Small images of many channels: as one product of patches the forward pass took 22 instead of 62 ms, the gradient by the
-image 23 instead of 128 and by the kernel 41 instead of 91 (8 x 8 pixels, 1,024 channels); 22, 26, 24 instead of 25,
-36, 57 (16 x 16, 512 channels), for nine times the memory of one layer. With fewer channels a row copying costs more
-than is won.
+Numbers below are milliseconds of two cores at batch 2 and 2.4 GFLOP, for which a large matrix product takes 18.
 
-Larger images: XLA's gradient by the kernel is a convolution with a kernel as large as the image. In strips of 8 rows
-it took 40 instead of 55 ms (32 x 32 pixels), 45 instead of 61 (64 x 64), and 109 instead of 345 (128 x 128, 64
-channels). Always two cores, batch 2 and 2.4 GFLOP, for which a large matrix product would take 14 ms.
+Compiler: XLA's default hands convolutions to YNNPACK; its older Eigen ones (`compiler_options`) took 23 instead of 120
+for the gradient by the kernel (128 x 128 pixels, 64 channels), and a whole training step a tenth less.
+
+Strides: a kernel whose sides the stride divides meets every phase of the image in a dense kernel of its own. Forward
+pass and both gradients of a kernel of 4 at stride 2 took 72 instead of 144 (64 x 64 pixels, 64 channels).
+
+Doubled images: a kernel of 3 meets every voxel of the smaller image once to four times; its sums over those, in four
+phases, have four ninths of the products. Forward pass and both gradients took 31 instead of 68 (64 x 64 pixels, 64
+channels).
+
+Small deep images: XLA reverses and transposes their large kernels for the gradient by the image. As one product of
+patches it took 23 instead of 51 (8 x 8 pixels, 1,024 channels), for nine times the memory of one layer.
+
+Larger images: XLA's gradient by the kernel is a convolution with a kernel as large as the image: in strips of 8 rows
+22 instead of 45 (64 x 64), and 23 instead of 61 (128 x 128).
 
 Volumes: XLA's CPU convolutions in three dimensions leave the fast path that those in two have. A plane of the kernel
 at a time, as a sum of two-dimensional ones, the forward pass took 30 instead of 140 ms of processor time, with the
@@ -15,62 +24,117 @@ gradient 221 instead of 457, and where it halves the volume 40 instead of 661 (b
 for twice the memory of one layer.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
-DEEP = 16  # channels a row of the image from which on patches pay
-LARGE = 16  # rows from which on strips pay
+from radiogenomics.models import phases
+
+DEEP = 64  # channels a row of the image from which on patches pay
+LARGE = 16  # rows from which on strips pay, under a kernel of 3 or more
 ROWS = 8  # of a strip
+OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
+
+
+@functools.cache
+def compiler_options():
+    """Options of `jax.jit` with which a CPU convolves fastest; none elsewhere, or where XLA does not know them."""
+    if jax.default_backend() != "cpu":
+        return {}
+    try:
+        jax.jit(lambda: 0, compiler_options=OPTIONS).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return OPTIONS
 
 
 def convolve(features, kernel, strides, padding, **settings):
     """`jax.lax.conv_general_dilated` as `nn.Conv` calls it."""
-    if jax.default_backend() == "cpu" and _is_plain(padding, **settings):
-        rows, channels, sizes = features.shape[1], features.shape[-1], kernel.shape[:-2]
-        # Half precision would be rounded after every plane, and its gradient after every patch.
-        single = features.dtype == jnp.float32
-        if features.ndim == 5 and single:
-            return in_planes(features, kernel, strides, settings.get("precision"))
-        if features.ndim == 4 and set(strides) == {1} and all(size % 2 for size in sizes):
-            if channels >= DEEP * rows and single:
-                return in_patches(features, kernel, settings.get("precision"))
-            if sizes[0] > 1 and rows >= LARGE and rows % ROWS == 0:
-                return learn_in_strips(features, kernel, strides, **settings)
+    if _is_plain(features, padding, **settings):
+        precision = settings.get("precision")
+        if features.ndim == 5:
+            return in_planes(features, kernel, strides, precision)
+        if features.ndim == 4 and _has_faster_form(features, kernel, strides):
+            padded = _pad(features, kernel, strides[0])
+            return _convolve_padded(*phases.split(padded, kernel, strides[0]), precision)
     return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
 
 
-def _is_plain(padding, lhs_dilation=None, rhs_dilation=None, feature_group_count=1, **others):
-    """Whether a convolution is padded to its size, undilated and of one group."""
+def convolve_doubled(features, kernel, strides, padding, **settings):
+    """`convolve` of features whose spatial axes are doubled first, each voxel repeated."""
+    if features.ndim == 4 and kernel.shape[:2] == (3, 3) and set(strides) == {1}:
+        if _is_plain(features, padding, **settings):
+            return _in_four_phases(features, kernel, settings.get("precision"))
+    return convolve(phases.upsample(features), kernel, strides, padding, **settings)
+
+
+def _is_plain(features, padding, lhs_dilation=None, rhs_dilation=None, feature_group_count=1, **others):
+    """Whether a CPU has a convolution to do that is padded to its size, undilated, of one group and not in half
+    precision, which other orders of summation would round more often."""
     del others
-    dilations = (*(lhs_dilation or ()), *(rhs_dilation or ()))
-    return padding == "SAME" and set(dilations) <= {1} and feature_group_count == 1
+    undilated = set((*(lhs_dilation or ()), *(rhs_dilation or ()))) <= {1}
+    whole = padding == "SAME" and undilated and feature_group_count == 1
+    return whole and features.dtype == jnp.float32 and jax.default_backend() == "cpu"
 
 
-def _widen(features, sizes):
-    """Features [batch, y, x, C] with the margin of zeros that odd kernels of these sizes reach into."""
-    return jnp.pad(features, [(0, 0), *[(size // 2,) * 2 for size in sizes], (0, 0)])
+def _has_faster_form(features, kernel, strides):
+    """Whether a convolution of images has a faster form than XLA's own."""
+    (rows, columns), sizes, stride = features.shape[1:3], kernel.shape[:2], strides[0]
+    if set(strides) != {1}:
+        return set(strides) == {stride} and not any(side % stride for side in (rows, columns, *sizes))
+    return _is_deep(rows, features.shape[-1]) or _pays_in_strips(rows, sizes[0])
 
 
-def in_patches(features, kernel, precision):
-    """A convolution of [batch, y, x, C] with an odd kernel as one product with all patches that the kernel meets."""
-    (height, width), sizes = features.shape[1:3], kernel.shape[:2]
-    padded = _widen(features, sizes)
-    patches = [padded[:, top : top + height, left : left + width] for top, left in np.ndindex(*sizes)]
+def _is_deep(rows, channels):
+    return channels >= DEEP * rows
+
+
+def _pays_in_strips(rows, size):
+    return size > 2 and rows >= LARGE and rows % ROWS == 0
+
+
+def _pad(features, kernel, stride):
+    """Features [batch, y, x, C] of sides that the stride divides with the margin of zeros of "SAME"."""
+    missing = [size - stride for size in kernel.shape[:2]]
+    return jnp.pad(features, [(0, 0), *[(width // 2, width - width // 2) for width in missing], (0, 0)])
+
+
+def _convolve_padded(features, kernel, precision):
+    """The convolution of [batch, y, x, C] without stride or margin."""
+    rows = features.shape[1] - kernel.shape[0] + 1
+    if _is_deep(rows, features.shape[-1]):
+        return _in_patches(features, kernel, precision)
+    if _pays_in_strips(rows, kernel.shape[0]):
+        return _learn_in_strips(features, kernel, precision)
+    return _convolve_dense(features, kernel, precision)
+
+
+def _convolve_dense(features, kernel, precision):
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(
+        features, kernel, (1, 1), "VALID", dimension_numbers=numbers, precision=precision
+    )
+
+
+def _in_patches(features, kernel, precision):
+    """As one product with all patches that the kernel meets."""
+    sizes = kernel.shape[:2]
+    height, width = (side - size + 1 for side, size in zip(features.shape[1:3], sizes, strict=True))
+    patches = [features[:, top : top + height, left : left + width] for top, left in np.ndindex(*sizes)]
     return jnp.matmul(jnp.concatenate(patches, axis=-1), kernel.reshape(-1, kernel.shape[-1]), precision=precision)
 
 
-def learn_in_strips(features, kernel, strides, **settings):
-    """A convolution of [batch, y, x, C] whose derivative by the kernel is taken strip by strip."""
-
-    def whole(features, kernel, padding="SAME"):
-        return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
+def _learn_in_strips(features, kernel, precision):
+    """With a derivative by the kernel that is taken strip by strip."""
+    whole = functools.partial(_convolve_dense, precision=precision)
 
     def in_strips(features, kernel):
-        padded, overlap = _widen(features, kernel.shape[:2]), kernel.shape[0] - 1
-        tops = range(0, features.shape[1], ROWS)
-        strips = [whole(padded[:, top : top + ROWS + overlap], kernel, "VALID") for top in tops]
+        overlap = kernel.shape[0] - 1
+        tops = range(0, features.shape[1] - overlap, ROWS)
+        strips = [whole(features[:, top : top + ROWS + overlap], kernel) for top in tops]
         return jnp.concatenate(strips, axis=1)
 
     def tangents(primals, moves):
@@ -83,6 +147,18 @@ def learn_in_strips(features, kernel, strides, **settings):
     function = jax.custom_jvp(lambda features, kernel: whole(features, kernel))
     function.defjvp(tangents, symbolic_zeros=True)
     return function(features, kernel)
+
+
+def _in_four_phases(features, kernel, precision):
+    """A convolution of the doubled features [batch, y, x, C] with a kernel of 3, phase by phase."""
+    height, width = features.shape[1:3]
+    padded, kernels = jnp.pad(features, [(0, 0), (1, 1), (1, 1), (0, 0)]), phases.fold(kernel)
+
+    def phase(row, column):
+        met = padded[:, row : row + height + 1, column : column + width + 1]
+        return _convolve_padded(met, kernels[row, column], precision)
+
+    return phases.join([[phase(row, column) for column in (0, 1)] for row in (0, 1)])
 
 
 def in_planes(features, kernel, strides, precision):

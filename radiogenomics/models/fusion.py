@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from radiogenomics.models import layers
+from radiogenomics.models import layers, phases
 
 
 class Modulation(nn.Module):
@@ -35,7 +35,7 @@ class FusionBlock(nn.Module):
     def __call__(self, features, background, style):
         features = layers.convolution(self.ndim, self.channels, kernel=1, dtype=self.dtype)(features)
         if self.doubled:
-            features = layers.upsample(features, self.ndim)
+            features = phases.upsample(features)
         if self.gated:
             gate = layers.convolution(self.ndim, self.channels, dtype=self.dtype)(features)
             background = background * nn.sigmoid(gate)

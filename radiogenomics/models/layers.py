@@ -22,17 +22,17 @@ def convolution(ndim, channels, stride=1, kernel=3, **kwargs):
     )
 
 
+def upsampling_convolution(ndim, channels, kernel=3, **kwargs):
+    """An `nn.Conv` with 'SAME' padding of features whose spatial axes are doubled first (`phases.upsample`)."""
+    return nn.Conv(
+        channels, (kernel,) * ndim, padding="SAME", conv_general_dilated=cpu_convolution.convolve_doubled, **kwargs
+    )
+
+
 def repeatable(function, again):
     """`function(layer, *arrays)` of a Linen module; with `again` nothing inside is kept for the gradient, but computed
     again."""
     return nn.remat(function) if again else function
-
-
-def upsample(features, ndim):
-    """Nearest-neighbour doubling of the `ndim` spatial axes of [batch, *S, channels]."""
-    for axis in range(1, ndim + 1):
-        features = jnp.repeat(features, 2, axis=axis)
-    return features
 
 
 def instance_norm(features, epsilon=1e-5):

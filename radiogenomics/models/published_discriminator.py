@@ -13,39 +13,56 @@ from radiogenomics.models.results import Verdict
 
 
 class Encoder(nn.Module):
-    """Features [batch, *s, widths[-1]] of an image [batch, *S, c]: every layer halves the resolution."""
+    """Features [batch, ..., *s, widths[-1]] of images [batch, ..., *S, c]: every layer halves the resolution."""
 
+    ndim: int
     widths: tuple
 
     @nn.compact
     def __call__(self, image):
-        features, ndim = image, image.ndim - 2
+        features = image
         for depth, channels in enumerate(self.widths):
-            features = _convolution(ndim, channels, stride=2, kernel=4)(features)
-            features = layers.leaky_relu(_batch_norm(ndim)(features) if depth else features)
+            features = _convolution(self.ndim, channels, stride=2, kernel=4)(features)
+            features = layers.leaky_relu(_batch_norm(self.ndim)(features) if depth else features)
         return features
 
 
 class Discriminator(nn.Module):
-    """Two encoders, three heads. Asked in training only, so it normalises by the batch and keeps no statistics."""
+    """Two encoders, three heads. Asked in training only, so it normalises by the batch and keeps no statistics.
+
+    Several batches may be asked about at once, along a second axis; each is normalised by itself.
+    """
 
     shape: tuple  # *s of the features
     widths: tuple
 
-    @nn.compact
-    def __call__(self, image, mask, code):
-        """Verdict on image and mask [batch, *S, 1], both in -1..1, and the gene code [batch, C]."""
+    def setup(self):
         ndim = len(self.shape)
-        of_image = Encoder(self.widths)(image)
-        of_pair = Encoder(self.widths)(jnp.concatenate([image, mask], axis=-1))
-        tiled = jnp.broadcast_to(code.reshape(len(code), *(1,) * ndim, -1), (len(code), *self.shape, code.shape[-1]))
-        joined = _convolution(ndim, self.widths[-1])(jnp.concatenate([of_pair, tiled], axis=-1))
-        joined = layers.leaky_relu(_batch_norm(ndim)(joined))
-        return Verdict(image=self._score(of_image), pair=self._score(of_pair), match=self._score(joined))
+        self.image_encoder, self.pair_encoder = Encoder(ndim, self.widths), Encoder(ndim, self.widths)
+        self.join, self.norm = _convolution(ndim, self.widths[-1]), _batch_norm(ndim)
+        self.image_head, self.pair_head, self.match_head = (
+            nn.Conv(1, self.shape, padding="VALID", kernel_init=nn.initializers.orthogonal()) for _ in range(3)
+        )
 
-    def _score(self, features):
-        head = nn.Conv(1, self.shape, padding="VALID", kernel_init=nn.initializers.orthogonal())
-        return head(features).reshape(len(features))
+    def __call__(self, image, mask, code):
+        """Verdict on image and mask [batch, ..., *S, 1], both in -1..1, and the gene code [batch, C]."""
+        pair, match = self.judge_pair(image, mask, code)
+        return Verdict(image=self.judge_image(image), pair=pair, match=match)
+
+    def judge_image(self, image):
+        """Scores [batch, ...] of the image."""
+        return self._score(self.image_head, self.image_encoder(image))
+
+    def judge_pair(self, image, mask, code):
+        """Scores ([batch, ...], [batch, ...]) of the image with its mask, and of both with the gene code."""
+        of_pair = self.pair_encoder(jnp.concatenate([image, mask], axis=-1))
+        tiled = code.reshape(len(code), *(1,) * (of_pair.ndim - 2), -1)
+        tiled = jnp.broadcast_to(tiled, (*of_pair.shape[:-1], code.shape[-1]))
+        joined = layers.leaky_relu(self.norm(self.join(jnp.concatenate([of_pair, tiled], axis=-1))))
+        return self._score(self.pair_head, of_pair), self._score(self.match_head, joined)
+
+    def _score(self, head, features):
+        return head(features).reshape(features.shape[: -1 - len(self.shape)])
 
 
 def _convolution(ndim, channels, **kwargs):
@@ -54,7 +71,8 @@ def _convolution(ndim, channels, **kwargs):
 
 def _batch_norm(ndim):
     """Batch normalisation by the batch itself, over examples and voxels."""
-    return nn.LayerNorm(reduction_axes=tuple(range(ndim + 1)), feature_axes=-1, epsilon=1e-5)
+    axes = (0, *range(-1 - ndim, -1))
+    return nn.LayerNorm(reduction_axes=axes, feature_axes=-1, epsilon=1e-5)
 
 
 def make_discriminator(config):

@@ -16,16 +16,21 @@ from radiogenomics.train.measurement import synthesised_features
 
 EROSION = 5  # voxels along each side of the structuring element
 
-# What the discriminator should say of an image and a mask, with this patient's code.
+# What the discriminator should say with a patient's code: of the real image and mask, of another patient's, of the real
+# image with that one's mask, and of the synthesised ones.
+TARGETS = Verdict(image=(1.0, 1.0, 1.0, 0.0), pair=(1.0, 1.0, 0.0, 0.0), match=(1.0, 0.0, 0.0, 0.0))
+IMAGES = jnp.array([0, 1, 0, 2])  # of these four: the real one, the other patient's, the synthesised one
 REAL = Verdict(image=1.0, pair=1.0, match=1.0)
-OTHER_PATIENT = Verdict(image=1.0, pair=1.0, match=0.0)
-OTHER_MASK = Verdict(image=1.0, pair=0.0, match=0.0)
-SYNTHESISED = Verdict(image=0.0, pair=0.0, match=0.0)
 
 
 def least_squares(verdict, target):
-    """Mean squared distance of each head's scores [batch] from its target (Mao et al. 2017): a Verdict of numbers."""
-    return jax.tree.map(lambda scores, wanted: jnp.square(scores - wanted).mean(), verdict, target)
+    """Mean squared distance of each head's scores [batch, ...] from its targets [...] (Mao et al. 2017), summed over
+    these: a Verdict of numbers."""
+
+    def distance(scores, wanted):
+        return jnp.square(scores - jnp.array(wanted)).mean(0).sum()
+
+    return Verdict(*(distance(getattr(verdict, head), getattr(target, head)) for head in ("image", "pair", "match")))
 
 
 def weighted_sum(config, terms):
@@ -62,21 +67,18 @@ def synthesise(players, variables, batch):
 def update_discriminator(config, players, state, batch, made, key):
     """New discriminator variables, new optimiser state, and metrics; `made` is of `synthesise`."""
     (synthesis, code), others = made, draw_others(batch.patient, key)
-    tuples = (
-        (REAL, batch.real, batch.real_mask),
-        (OTHER_PATIENT, batch.real[others], batch.real_mask[others]),
-        (OTHER_MASK, batch.real, batch.real_mask[others]),
-        (SYNTHESISED, synthesis.image, synthesis.mask),
-    )
+    images = jnp.stack([batch.real, batch.real[others], synthesis.image], axis=1)
+    other_mask = batch.real_mask[others]
+    masks = jnp.stack([batch.real_mask, other_mask, other_mask, synthesis.mask], axis=1)
 
     def objective(params):
-        verdicts = [judge(players, {"params": params}, image, mask, code) for _, image, mask in tuples]
-        terms = [least_squares(verdict, target) for verdict, (target, _, _) in zip(verdicts, tuples, strict=True)]
-        return sum(weighted_sum(config, term) for term in terms), verdicts
+        verdicts = judge_tuples(players, {"params": params}, images, masks, code)
+        return weighted_sum(config, least_squares(verdicts, TARGETS)), verdicts
 
     params = state.discriminator["params"]
-    (loss, (real, other, _, fake)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+    (loss, verdicts), gradient = jax.value_and_grad(objective, has_aux=True)(params)
     update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
+    real, other, fake = (jax.tree.map(lambda scores, row=row: scores[:, row], verdicts) for row in (0, 1, 3))
     metrics = losses.describe_discriminator(loss, real, fake, other)
     return {"params": optax.apply_updates(params, update)}, optimizer, metrics
 
@@ -112,3 +114,12 @@ def generator_gradient(config, players, discriminator, arrays, batch, made, pull
 def judge(players, variables, image, mask, code):
     """Verdict on image and mask (0..1) against codes."""
     return players.discriminator.apply(variables, image, 2.0 * mask - 1.0, code)
+
+
+def judge_tuples(players, variables, images, masks, code):
+    """Verdict [batch, 4] on the four images and masks of `TARGETS`, of which two share an image [batch, 3, *S, 1]."""
+    of_image = players.discriminator.apply(variables, images, method="judge_image")
+    pair, match = players.discriminator.apply(
+        variables, images[:, IMAGES], 2.0 * masks - 1.0, code, method="judge_pair"
+    )
+    return Verdict(image=of_image[:, IMAGES], pair=pair, match=match)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from radiogenomics.data import window
+from radiogenomics.models import cpu_convolution
 from radiogenomics.models.response import expect_features, intend_features
 from radiogenomics.train import accumulation, feature_objective, losses, published_objective, sharding
 from radiogenomics.train.state import TrainState
@@ -178,7 +179,10 @@ def compile_steps(config, players, mesh):
     given = (own, TrainingArrays(whole, own), sharding.over_batch(mesh), own)
     run = sharding.split_over_replicas(functools.partial(run_replicas, config, players), mesh, given)
     # Unused is the average's copy of what training does not change; kept, it is donated like all the rest.
-    return jax.jit(run, in_shardings=given, out_shardings=(own, whole), donate_argnums=0, keep_unused=True)
+    return jax.jit(
+        run, in_shardings=given, out_shardings=(own, whole), donate_argnums=0, keep_unused=True,
+        compiler_options=cpu_convolution.compiler_options(),
+    )
 
 
 def run_replicas(config, players, states, arrays, indices, keys):

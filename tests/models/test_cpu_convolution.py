@@ -1,4 +1,4 @@
-"""Convolutions in patches, strips and planes: values and derivatives of the plain one, and used where it pays only."""
+"""Convolutions in their faster forms: values and derivatives of the plain one, and used where it pays only."""
 
 import flax.linen as nn
 import jax
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from radiogenomics.models import cpu_convolution, layers
+from radiogenomics.models import cpu_convolution, layers, phases
 
 
 @pytest.fixture
@@ -17,13 +17,20 @@ def given(monkeypatch):
     return jax.random.normal(one, (2, 16, 12, 3)), jax.random.normal(two, (3, 3, 3, 5))
 
 
-def run(function, features, kernel):
-    return function(features, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+def run(function, features, kernel, stride=1):
+    return function(features, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def both(derive, *given):
-    functions = (jax.lax.conv_general_dilated, cpu_convolution.convolve)
-    return [derive(lambda *arrays, f=f: run(f, *arrays), *given) for f in functions]
+def run_plain_doubled(features, kernel, *others, **settings):
+    return jax.lax.conv_general_dilated(phases.upsample(features), kernel, *others, **settings)
+
+
+PLAIN = (jax.lax.conv_general_dilated, cpu_convolution.convolve)
+DOUBLED = (run_plain_doubled, cpu_convolution.convolve_doubled)
+
+
+def both(derive, *given, functions=PLAIN, **settings):
+    return [derive(lambda *arrays, f=f: run(f, *arrays, **settings), *given) for f in functions]
 
 
 def check(pair):
@@ -31,9 +38,13 @@ def check(pair):
         np.testing.assert_allclose(one, other, atol=1e-3, rtol=1e-4)
 
 
-def check_values_and_gradients(*given):
-    check(both(lambda f, *arrays: f(*arrays), *given))
-    check(both(lambda f, *arrays: jax.grad(lambda *each: jnp.sin(f(*each)).sum(), (0, 1))(*arrays), *given))
+def check_values_and_gradients(*given, **settings):
+    check(both(lambda f, *arrays: f(*arrays), *given, **settings))
+
+    def slope(function, *arrays):
+        return jax.grad(lambda *each: jnp.sin(function(*each)).sum(), (0, 1))(*arrays)
+
+    check(both(slope, *given, **settings))
 
 
 def test_values_and_gradients(given):
@@ -47,14 +58,46 @@ def test_forward_mode_alone_and_mapped(given):
     check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given))
 
 
-@pytest.mark.parametrize("sizes", [(1, 1), (3, 3), (3, 5)])
-def test_small_deep_images_in_patches(sizes):
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 3), (3, 5), (3, 2)])
+def test_small_deep_images_in_patches(sizes, monkeypatch):
+    monkeypatch.setattr(cpu_convolution, "DEEP", 16)
     one, two, three = jax.random.split(jax.random.key(0), 3)
     given = jax.random.normal(one, (2, 2, 3, 32)), 0.1 * jax.random.normal(two, (*sizes, 32, 5))
     assert "dot_general" in str(jax.make_jaxpr(lambda *arrays: run(cpu_convolution.convolve, *arrays))(*given))
     check_values_and_gradients(*given)
     moves = jax.random.normal(three, (4, *given[0].shape))
     check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given))
+
+
+@pytest.mark.parametrize("side, sizes", [(4, (4, 4)), (4, (2, 4)), (8, (4, 4)), (32, (6, 4))])  # last in strips
+def test_strides_in_phases(sizes, side, monkeypatch):
+    monkeypatch.setattr(cpu_convolution, "DEEP", 6)
+    one, two = jax.random.split(jax.random.key(0))
+    given = jax.random.normal(one, (2, side, side, 3)), 0.1 * jax.random.normal(two, (*sizes, 3, 5))
+    text = str(jax.make_jaxpr(lambda *arrays: run(cpu_convolution.convolve, *arrays, stride=2))(*given))
+    assert "window_strides=(2, 2)" not in text
+    check_values_and_gradients(*given, stride=2)
+
+
+@pytest.mark.parametrize("side", [2, 5])  # in patches, as they are
+def test_doubled_images_in_phases(side, monkeypatch):
+    monkeypatch.setattr(cpu_convolution, "DEEP", 2)
+    one, two, three = jax.random.split(jax.random.key(0), 3)
+    given = jax.random.normal(one, (2, side, side, 4)), jax.random.normal(two, (3, 3, 4, 6))
+    text = str(jax.make_jaxpr(lambda *arrays: run(cpu_convolution.convolve_doubled, *arrays))(*given))
+    assert text.count("conv_general_dilated[") + text.count("dot_general[") == 4
+    check_values_and_gradients(*given, functions=DOUBLED)
+    moves = jax.random.normal(three, (3, *given[0].shape))
+    check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given, functions=DOUBLED))
+
+
+@pytest.mark.parametrize("ndim, changes", [(2, {"kernel": 5}), (2, {"dtype": jnp.bfloat16}), (3, {})])
+def test_other_doubled_images_are_doubled_first(ndim, changes):
+    layer, plain = layers.upsampling_convolution(ndim, 4, **changes), layers.convolution(ndim, 4, **changes)
+    features = jax.random.normal(jax.random.key(0), (2, *(4,) * ndim, 3))
+    variables = layer.init(jax.random.key(1), features)
+    expected = plain.apply(variables, phases.upsample(features))
+    np.testing.assert_array_equal(layer.apply(variables, features), expected)
 
 
 def test_no_strips_where_the_kernel_rests(given):
@@ -80,11 +123,12 @@ def test_layers_use_it(given):
     ((1, 8, 8, 3), (3, 3), 1, jnp.float32),  # small and not deep
     ((1, 16, 16, 3), (3, 3), 2, jnp.float32),
     ((1, 16, 16, 3), (1, 1), 1, jnp.float32),
-    ((1, 16, 16, 3), (3, 2), 1, jnp.float32),  # padded more at one end
-    ((1, 2, 2, 31), (3, 3), 1, jnp.float32),
-    ((1, 2, 2, 32), (3, 3), 2, jnp.float32),
-    ((1, 2, 2, 32), (3, 2), 1, jnp.float32),
-    ((1, 2, 2, 32), (3, 3), 1, jnp.bfloat16),
+    ((1, 2, 2, 127), (3, 3), 1, jnp.float32),
+    ((1, 2, 2, 128), (3, 3), 2, jnp.float32),
+    ((1, 2, 2, 128), (3, 3), 1, jnp.bfloat16),
+    ((1, 15, 15, 3), (4, 4), 2, jnp.float32),
+    ((1, 16, 16, 3), (4, 4), (1, 2), jnp.float32),
+    ((1, 16, 16, 3), (4, 4), 2, jnp.bfloat16),
 ])
 def test_other_images_stay_whole(given, shape, sizes, strides, dtype):
     layer = nn.Conv(2, sizes, strides, dtype=dtype, conv_general_dilated=cpu_convolution.convolve)
@@ -108,6 +152,21 @@ def test_volumes_in_planes(stride, side, kernel):
     check([
         jax.grad(lambda *arrays, f=f: jnp.sin(run_3d(f, *arrays)).sum(), (0, 1))(features, weights) for f in functions
     ])
+
+
+def test_options_of_another_compiler_are_left_out(monkeypatch):
+    given = {"xla_cpu_of_no_version": True}
+    monkeypatch.setattr(cpu_convolution, "OPTIONS", given)
+    assert cpu_convolution.compiler_options.__wrapped__() == {}
+
+
+def test_options_keep_the_values(given):
+    options = cpu_convolution.compiler_options()
+    features, kernel = given
+    plain, optioned = (
+        jax.jit(lambda *arrays: run(cpu_convolution.convolve, *arrays), compiler_options=each) for each in ({}, options)
+    )
+    np.testing.assert_allclose(optioned(features, kernel), plain(features, kernel), atol=1e-4)
 
 
 def test_layers_take_volumes_in_planes():

@@ -9,16 +9,6 @@ from radiogenomics.models import layers
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-def test_upsample_repeats_every_voxel(ndim):
-    features = jax.random.normal(jax.random.key(0), (2, *(4,) * ndim, 3))
-    doubled = layers.upsample(features, ndim)
-    assert doubled.shape == (2, *(8,) * ndim, 3)
-    for offset in np.ndindex(*(2,) * ndim):
-        part = doubled[(slice(None), *(slice(start, None, 2) for start in offset))]
-        np.testing.assert_array_equal(part, features)
-
-
-@pytest.mark.parametrize("ndim", [2, 3])
 def test_instance_norm_never_mixes_patients(ndim):
     features = 5.0 + 3.0 * jax.random.normal(jax.random.key(0), (3, *(6,) * ndim, 4))
     normed = layers.instance_norm(features)

@@ -47,5 +47,17 @@ def test_patients_of_a_batch_are_normalised_together(network):
     apply = jax.jit(network.apply, compiler_options=HASTY)
     company, other_company = (apply(variables, each, mask, code) for each in (image, image.at[1:].set(image[:2])))
     assert abs(float(company.image[0] - other_company.image[0])) > 1e-4
-    norms = [name for name in variables["params"]["Encoder_0"] if name.startswith("LayerNorm")]
+    norms = [name for name in variables["params"]["image_encoder"] if name.startswith("LayerNorm")]
     assert len(norms) == len(network.widths) - 1
+
+
+def test_several_batches_at_once_are_normalised_each_by_itself(network):
+    network, variables, image, mask, code = network
+    apply = jax.jit(network.apply, compiler_options=HASTY)
+    batches = [(image, mask), (-image, mask), (2.0 * image, -mask)]
+    together = apply(variables, *(jnp.stack(each, axis=1) for each in zip(*batches, strict=True)), code)
+    for number, batch in enumerate(batches):
+        alone = apply(variables, *batch, code)
+        np.testing.assert_allclose(together.image[:, number], alone.image, atol=1e-4)
+        np.testing.assert_allclose(together.pair[:, number], alone.pair, atol=1e-4)
+        np.testing.assert_allclose(together.match[:, number], alone.match, atol=1e-4)
