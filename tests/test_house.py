@@ -74,6 +74,14 @@ def functions():
     }
 
 
+def test_importing_starts_no_device():
+    """Hosts must connect before, and a fork after it hangs."""
+    code = "import radiogenomics.train.loop, radiogenomics.analysis.map_files, radiogenomics.benchmark.speed\n"
+    code += "import jax\njax.config.update('jax_num_cpu_devices', 3)"  # refused once devices are in use
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_functions_are_short():
     lengths = {name: node.end_lineno - node.lineno + 1 for name, node in functions().items()}
     assert np.quantile(list(lengths.values()), 0.9) <= 30

@@ -2,20 +2,29 @@
 
 Patches and genes are made up: what is computed does not depend on them.
 
-Notes. Convolutions were expected to be slower than PyTorch's: in large images of few channels their forward pass and
-the gradient by the input are not (80 GFLOP/s a core, as a large matrix product); XLA's small deep images and gradients
-by the kernel are below that, twofold to fivefold: models/cpu_convolution.py, which was expected to make the published
-step a third faster and made it 5 to 14 % faster. The default's step spends half in convolutions, a sixth in transposes
-and copies, 6 % in image features. The generator's forward pass ran twice, once for each player, which the compiler was
-expected to notice and did not (15 of 124 convolutions): once, a step takes 120 to 130 instead of 139 to 148 ms on two
-cores, and compiles in 34 instead of 43 s.
+Notes: what was expected, and what was measured on two cores. A large matrix product runs at 60 to 80 GFLOP/s a core
+there, and the published step at batch 2 has 128 GFLOP, so that 1.0 s is the least it could take; it took 2.1.
 
-Tried for the published step and not kept. A third of its products are with the zeros between the pixels of transposed
-convolutions; as dense convolutions over the four phases of a pixel, these were expected to take a quarter: the
-gradient by the input took 0.6 to 0.9 of the time, forward pass and gradient by the kernel 1.0 to 1.5, because XLA
-leaves out most zeros already. Doubled images convolved in four phases of 2 x 2 kernels, expected to take four ninths,
-took two thirds, some 6 % of the step, too little for a second form of one layer. The discriminator's four batches as
-one: no faster. Strided convolutions as products of patches: twice as fast one by one, no faster in the step.
+Convolutions were expected to be near that limit. XLA's default (YNNPACK) is so forward and for the gradient by the
+image; by the kernel it is twofold to fivefold slower, as are small deep images and strides. Convolved as in
+models/cpu_convolution.py, by XLA's older Eigen convolutions, all of a step alone took 1.49 instead of 2.09 s (PyTorch:
+1.49), the step 1.72 instead of 2.03. Strides in phases were expected to halve the discriminator's, and took 0.5 to 0.75
+of the time; doubled images in phases, expected to take four ninths, took 0.5 to 0.65.
+
+The discriminator's four tuples judged at once, two of which share an image, were expected to save a twentieth: 3.13
+instead of 3.26 s of processor time. As four separate batches mapped together, they saved nothing.
+
+The generator's forward pass ran twice, once for each player, which the compiler was expected to notice and did not (15
+of 124 convolutions): once, a step of the default takes 120 to 130 instead of 139 to 148 ms.
+
+Not solved: the donated state is copied once a step, 0.8 GB of the published networks, because XLA's fusions read the
+old moments again after the new ones are written: without donation a step takes 0.87 of the time, and more memory. A
+seventh of a step's processor time goes into the kernel's page faults for its 0.5 GB of temporary memory, which huge
+pages (GLIBC_TUNABLES=glibc.malloc.hugetlb=1) take away. Optimisation barriers and the compiler's region analysis left
+the copies as they were.
+
+Tried and not kept: transposed convolutions as dense ones over phases (XLA leaves out most of their zeros already);
+patches where images have fewer than 64 channels a row; strips under kernels of 2 (3 % slower).
 """
 
 import contextlib

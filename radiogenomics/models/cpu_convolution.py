@@ -1,19 +1,22 @@
 """Convolutions as a CPU does them faster: values and derivatives are those of `jax.lax.conv_general_dilated`.
 
-Numbers below are milliseconds of two cores at batch 2 and 2.4 GFLOP, for which a large matrix product takes 18.
+Unless said otherwise numbers are milliseconds of two cores at batch 2 and 2.4 GFLOP, for which a large matrix product
+takes 14 to 18.
 
 Compiler: XLA's default hands convolutions to YNNPACK; its older Eigen ones (`compiler_options`) took 23 instead of 120
-for the gradient by the kernel (128 x 128 pixels, 64 channels), and a whole training step a tenth less.
+for the gradient by the kernel in strips (128 x 128 pixels, 64 channels), and a training step of the published networks
+a tenth less. What follows is measured with them.
 
 Strides: a kernel whose sides the stride divides meets every phase of the image in a dense kernel of its own. Forward
-pass and both gradients of a kernel of 4 at stride 2 took 72 instead of 144 (64 x 64 pixels, 64 channels).
+pass and both gradients of a kernel of 4 at stride 2 took 32 instead of 65 ms of processor time (0.5 GFLOP, 64 x 64
+pixels, 64 channels), 33 instead of 43 (32 x 32, 128 channels) and 37 instead of 52 (16 x 16, 256 channels).
 
 Doubled images: a kernel of 3 meets every voxel of the smaller image once to four times; its sums over those, in four
-phases, have four ninths of the products. Forward pass and both gradients took 31 instead of 68 (64 x 64 pixels, 64
+phases, have four ninths of the products. Forward pass and both gradients took 35 instead of 71 (64 x 64 pixels, 64
 channels).
 
 Small deep images: XLA reverses and transposes their large kernels for the gradient by the image. As one product of
-patches it took 23 instead of 51 (8 x 8 pixels, 1,024 channels), for nine times the memory of one layer.
+patches it took 23 instead of 62 (8 x 8 pixels, 1,024 channels), for nine times the memory of one layer.
 
 Larger images: XLA's gradient by the kernel is a convolution with a kernel as large as the image: in strips of 8 rows
 22 instead of 45 (64 x 64), and 23 instead of 61 (128 x 128).

@@ -1,4 +1,5 @@
-"""Strided convolutions, and those of doubled images, as dense ones of phases: every second voxel along each axis."""
+"""Strided convolutions, and those of doubled images, as dense ones of phases: every n-th voxel along each axis, of
+which there are n times n."""
 
 import jax
 import jax.numpy as jnp

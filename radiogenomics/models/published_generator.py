@@ -19,7 +19,7 @@ from radiogenomics.models import layers
 from radiogenomics.models.results import Synthesis
 
 BLOCK_LEAK = 0.02
-PLAIN = {"use_bias": False, "kernel_init": nn.initializers.orthogonal()}  # of every layer with weights
+UNBIASED = {"use_bias": False, "kernel_init": nn.initializers.orthogonal()}  # every convolution and linear map
 
 
 class Mapper(nn.Module):
@@ -171,16 +171,16 @@ def _separate(features, training):
 def _enlarge(features, training):
     """Twice the resolution, half the channels."""
     ndim, channels = features.ndim - 2, features.shape[-1]
-    features = layers.upsampling_convolution(ndim, channels, **PLAIN)(features)
+    features = layers.upsampling_convolution(ndim, channels, **UNBIASED)(features)
     return nn.glu(_batch_norm(training)(features))
 
 
 def _dense(units):
-    return nn.Dense(units, **PLAIN)
+    return nn.Dense(units, **UNBIASED)
 
 
 def _convolution(ndim, channels, stride=1):
-    return layers.convolution(ndim, channels, stride, **PLAIN)
+    return layers.convolution(ndim, channels, stride, **UNBIASED)
 
 
 def _batch_norm(training):

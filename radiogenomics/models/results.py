@@ -15,7 +15,7 @@ class Synthesis:
 
 @flax.struct.dataclass
 class Verdict:
-    """A discriminator's scores [batch], high for real; `match` holds the pair against the genes."""
+    """A discriminator's scores [batch, ...], high for real; `match` holds the pair against the genes."""
 
     image: jax.Array
     pair: jax.Array

@@ -8,6 +8,7 @@ some were the same patient. How the erosion treats the border of the patch is in
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from radiogenomics.models.results import Verdict
@@ -17,20 +18,18 @@ from radiogenomics.train.measurement import synthesised_features
 EROSION = 5  # voxels along each side of the structuring element
 
 # What the discriminator should say with a patient's code: of the real image and mask, of another patient's, of the real
-# image with that one's mask, and of the synthesised ones.
-TARGETS = Verdict(image=(1.0, 1.0, 1.0, 0.0), pair=(1.0, 1.0, 0.0, 0.0), match=(1.0, 0.0, 0.0, 0.0))
-IMAGES = jnp.array([0, 1, 0, 2])  # of these four: the real one, the other patient's, the synthesised one
+# image with that one's mask, and of the synthesised ones. NumPy's, because JAX's would start the devices on import.
+TARGETS = Verdict(
+    image=np.array([1.0, 1.0, 1.0, 0.0]), pair=np.array([1.0, 1.0, 0.0, 0.0]), match=np.array([1.0, 0.0, 0.0, 0.0])
+)
+IMAGES = np.array([0, 1, 0, 2])  # of these four: the real one, the other patient's, the synthesised one
 REAL = Verdict(image=1.0, pair=1.0, match=1.0)
 
 
 def least_squares(verdict, target):
     """Mean squared distance of each head's scores [batch, ...] from its targets [...] (Mao et al. 2017), summed over
     these: a Verdict of numbers."""
-
-    def distance(scores, wanted):
-        return jnp.square(scores - jnp.array(wanted)).mean(0).sum()
-
-    return Verdict(*(distance(getattr(verdict, head), getattr(target, head)) for head in ("image", "pair", "match")))
+    return jax.tree.map(lambda scores, wanted: jnp.square(scores - wanted).mean(0).sum(), verdict, target)
 
 
 def weighted_sum(config, terms):
@@ -117,7 +116,7 @@ def judge(players, variables, image, mask, code):
 
 
 def judge_tuples(players, variables, images, masks, code):
-    """Verdict [batch, 4] on the four images and masks of `TARGETS`, of which two share an image [batch, 3, *S, 1]."""
+    """Verdict [batch, 4] on what `TARGETS` is for: images [batch, 3, *S, 1] and masks (0..1) [batch, 4, *S, 1]."""
     of_image = players.discriminator.apply(variables, images, method="judge_image")
     pair, match = players.discriminator.apply(
         variables, images[:, IMAGES], 2.0 * masks - 1.0, code, method="judge_pair"

@@ -64,11 +64,13 @@ def test_tuples_against_a_hand_computation(material, batch, synthesised, judge):
     config, players, initial, _, _ = material
     image, mask, synthesis = batch.real, batch.real_mask, synthesised[0]
     expected = 0.0
+    real, other = judge(image, mask), judge(image[::-1], mask[::-1])
+    fake = judge(synthesis.image, synthesis.mask)
     for verdict, (match, whole, pair) in (
-        (judge(image, mask), (1, 1, 1)),
-        (judge(image[::-1], mask[::-1]), (0, 1, 1)),
+        (real, (1, 1, 1)),
+        (other, (0, 1, 1)),
         (judge(image, mask[::-1]), (0, 1, 0)),
-        (judge(synthesis.image, synthesis.mask), (0, 0, 0)),
+        (fake, (0, 0, 0)),
     ):
         expected += 10 * np.mean((verdict.match - match) ** 2)
         expected += 8 * np.mean((verdict.image - whole) ** 2)
@@ -78,6 +80,9 @@ def test_tuples_against_a_hand_computation(material, batch, synthesised, judge):
     )
     _, _, metrics = update(initial, batch, synthesised, jax.random.key(0))
     assert float(metrics["discriminator_loss"]) == pytest.approx(expected, rel=1e-4)
+    told = {"score_real": real.pair, "score_fake": fake.pair, "match_real": real.match, "match_mismatched": other.match}
+    for name, scores in told.items():
+        assert float(metrics[name]) == pytest.approx(scores.mean(), rel=1e-3, abs=1e-4), name
 
 
 def test_generator_loss_against_a_hand_computation(material, batch, synthesised, judge):
