@@ -66,20 +66,20 @@ def test_training_imports_no_dicom_library():
     assert found.stdout.strip() == "set()"
 
 
-def functions():
-    """{file and name: node} of every function and method."""
-    return {
-        f"{relative(path)}:{node.name}": node
-        for path, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-    }
-
-
 def test_importing_starts_no_device():
     """Hosts must connect before, and a fork after it hangs."""
     code = "import radiogenomics.train.loop, radiogenomics.analysis.map_files, radiogenomics.benchmark.speed\n"
     code += "import jax\njax.config.update('jax_num_cpu_devices', 3)"  # refused once devices are in use
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def functions():
+    """{file and name: node} of every function and method."""
+    return {
+        f"{relative(path)}:{node.name}": node
+        for path, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+    }
 
 
 def test_functions_are_short():

@@ -155,7 +155,7 @@ def _learn_in_strips(features, kernel, precision):
 def _in_four_phases(features, kernel, precision):
     """A convolution of the doubled features [batch, y, x, C] with a kernel of 3, phase by phase."""
     height, width = features.shape[1:3]
-    padded, kernels = jnp.pad(features, [(0, 0), (1, 1), (1, 1), (0, 0)]), phases.fold(kernel)
+    padded, kernels = _pad(features, kernel, 1), phases.fold(kernel)
 
     def phase(row, column):
         met = padded[:, row : row + height + 1, column : column + width + 1]
