@@ -17,14 +17,19 @@ instead of 3.26 s of processor time. As four separate batches mapped together, t
 The generator's forward pass ran twice, once for each player, which the compiler was expected to notice and did not (15
 of 124 convolutions): once, a step of the default takes 120 to 130 instead of 139 to 148 ms.
 
-Not solved: the donated state is copied once a step, 0.8 GB of the published networks, because XLA's fusions read the
-old moments again after the new ones are written: without donation a step takes 0.87 of the time, and more memory. A
-seventh of a step's processor time goes into the kernel's page faults for its 0.5 GB of temporary memory, which huge
-pages (GLIBC_TUNABLES=glibc.malloc.hugetlb=1) take away. Optimisation barriers and the compiler's region analysis left
-the copies as they were.
+The donated state was copied once a step, 0.8 GB of the published networks: 0.87 of the time was expected without
+copies, as without donation, and a step written in place (train/update.py) takes 0.94 of the published networks' time
+and 0.95 of the default's. Optimisation barriers and the compiler's region analysis had left the copies as they were.
+
+Machines differ: where PyTorch uses AVX-512, and a large product runs at 97 GFLOP/s a core, the published step takes 918
+ms and eager PyTorch 1,021; where it does not, 1,400 and 1,750 before the state was written in place. Of 1.66 s on one
+such core 1.24 are convolutions and products, at 85 to 110 GFLOP/s, 0.15 transposes of kernels, and 0.12 Adam and the
+average.
 
 Tried and not kept: transposed convolutions as dense ones over phases (XLA leaves out most of their zeros already);
-patches where images have fewer than 64 channels a row; strips under kernels of 2 (3 % slower).
+patches where images have fewer than 64 channels a row; strips under kernels of 2 (3 % slower); margins of zeros within
+convolutions instead of around them (4 % slower); huge pages, or a heap that keeps its memory, against the page faults
+of 0.4 GB of temporary memory (a tenth of the processor time): no difference.
 """
 
 import contextlib

@@ -3,9 +3,8 @@
 import functools
 
 import jax
-import optax
 
-from radiogenomics.train import accumulation, augment, losses
+from radiogenomics.train import accumulation, augment, losses, update
 from radiogenomics.train.measurement import synthesised_features
 
 
@@ -33,8 +32,10 @@ def update_discriminator(config, players, state, batch, synthesis, key):
     gradient, (stats, metrics) = accumulation.average(
         functools.partial(jax.grad(objective, has_aux=True), params), given, config.train.accumulate
     )
-    update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
-    return {"params": optax.apply_updates(params, update)} | stats, optimizer, metrics
+    new, optimizer, norm = update.apply_gradient(
+        players.discriminator_optimizer, gradient, state.discriminator_optimizer, params
+    )
+    return {"params": new} | stats, optimizer, metrics | {"discriminator_gradient_norm": norm}
 
 
 def generator_gradient(config, players, discriminator, arrays, batch, synthesis, pull_back, key):

@@ -9,10 +9,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from radiogenomics.models.results import Verdict
-from radiogenomics.train import losses
+from radiogenomics.train import losses, update
 from radiogenomics.train.measurement import synthesised_features
 
 EROSION = 5  # voxels along each side of the structuring element
@@ -76,10 +75,12 @@ def update_discriminator(config, players, state, batch, made, key):
 
     params = state.discriminator["params"]
     (loss, verdicts), gradient = jax.value_and_grad(objective, has_aux=True)(params)
-    update, optimizer = players.discriminator_optimizer.update(gradient, state.discriminator_optimizer)
+    new, optimizer, norm = update.apply_gradient(
+        players.discriminator_optimizer, gradient, state.discriminator_optimizer, params
+    )
     real, other, fake = (jax.tree.map(lambda scores, row=row: scores[:, row], verdicts) for row in (0, 1, 3))
     metrics = losses.describe_discriminator(loss, real, fake, other)
-    return {"params": optax.apply_updates(params, update)}, optimizer, metrics
+    return {"params": new}, optimizer, metrics | {"discriminator_gradient_norm": norm}
 
 
 def generator_gradient(config, players, discriminator, arrays, batch, made, pull_back, key):

@@ -6,12 +6,11 @@ from typing import NamedTuple
 import flax
 import jax
 import jax.numpy as jnp
-import optax
 
 from radiogenomics.data import window
 from radiogenomics.models import cpu_convolution
 from radiogenomics.models.response import expect_features, intend_features
-from radiogenomics.train import accumulation, feature_objective, losses, published_objective, sharding
+from radiogenomics.train import accumulation, feature_objective, losses, published_objective, sharding, update
 from radiogenomics.train.state import TrainState
 
 OBJECTIVES = {"feature": feature_objective, "published": published_objective}  # by `train.objective`
@@ -124,8 +123,9 @@ def train_step(config, players, state, arrays, indices, key):
     gradient, generator_metrics = objective.generator_gradient(
         config, players, discriminator, arrays, batch, made, pull_back, generator_key
     )
-    update, generator_optimizer = players.generator_optimizer.update(gradient, state.generator_optimizer)
-    params = optax.apply_updates(state.generator["params"], update)
+    params, generator_optimizer, norm = update.apply_gradient(
+        players.generator_optimizer, gradient, state.generator_optimizer, state.generator["params"]
+    )
     generator = state.generator | changed | {"params": params}
     decay = losses.ema_decay(config.train.ema_half_life_images, config.train.batch_size)
     state = TrainState(
@@ -136,7 +136,7 @@ def train_step(config, players, state, arrays, indices, key):
         generator_optimizer=generator_optimizer,
         discriminator_optimizer=discriminator_optimizer,
     )
-    return state, discriminator_metrics | generator_metrics
+    return state, discriminator_metrics | generator_metrics | {"generator_gradient_norm": norm}
 
 
 def synthesise_once(config, players, objective, variables, batch):
@@ -166,8 +166,7 @@ def synthesise_once(config, players, objective, variables, batch):
 
 def average(ema, generator, decay):
     """The moving average of the generator's parameters; running statistics are taken as they are."""
-    params = jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, ema["params"], generator["params"])
-    return generator | {"params": params}
+    return generator | {"params": update.average(ema["params"], generator["params"], decay)}
 
 
 def compile_steps(config, players, mesh):
