@@ -5,6 +5,7 @@ import logging
 
 import jax
 import matplotlib.figure
+import matplotlib.ticker
 import numpy as np
 
 from radiogenomics import outputs
@@ -79,10 +80,16 @@ def _describe(name, sizes, seconds):
 def _draw(measured, path):
     """Log-log plots, one a quantity, with the fitted line."""
     figure = matplotlib.figure.Figure(figsize=(12.0, 3.2), layout="constrained")
-    for axis, (name, (sizes, seconds)) in zip(figure.subplots(1, len(measured)), measured.items(), strict=True):
+    panels = figure.subplots(1, len(measured), sharey=True)
+    for axis, (name, (sizes, seconds)) in zip(panels, measured.items(), strict=True):
         slope, start = np.polyfit(np.log(sizes), np.log(seconds), 1)
         axis.loglog(sizes, 1e3 * np.array(seconds), "o", color="tab:blue")
         axis.loglog(sizes, 1e3 * np.exp(start) * np.array(sizes, float) ** slope, "--", color="tab:gray")
-        axis.set(xlabel=name, ylabel="ms a step", title=f"step ~ {name}^{slope:.2f}")
+        axis.set(xlabel=name, title=f"step ~ {name}^{slope:.2f}")
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axis.minorticks_off()
+    panels[0].set_ylabel("ms a step")
+    panels[0].yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))  # of all panels
+    panels[0].yaxis.set_major_formatter("{x:g}")
     with outputs.new_file(path) as aside:
         figure.savefig(aside, dpi=120, format="png")

@@ -21,10 +21,11 @@ The donated state was copied once a step, 0.8 GB of the published networks: 0.87
 copies, as without donation, and a step written in place (train/update.py) takes 0.94 of the published networks' time
 and 0.95 of the default's. Optimisation barriers and the compiler's region analysis had left the copies as they were.
 
-Machines differ: where PyTorch uses AVX-512, and a large product runs at 97 GFLOP/s a core, the published step takes 918
-ms and eager PyTorch 1,021; where it does not, 1,400 and 1,750 before the state was written in place. Of 1.66 s on one
-such core 1.24 are convolutions and products, at 85 to 110 GFLOP/s, 0.15 transposes of kernels, and 0.12 Adam and the
-average.
+Machines differ: on one with AVX-512, where a large product runs at 97 GFLOP/s a core, the published step takes 918 ms
+and eager PyTorch 1,021; on another 1,400 and 1,750, before the state was written in place. Of 1.66 s on one core of the
+former 1.24 are convolutions and products, at 85 to 110 GFLOP/s, 0.15 transposes of kernels, 0.12 Adam and the average.
+Not kept: images reversed instead of the kernels, so that these are transposed alone (three times faster by itself, but
+a hundredth of the step).
 
 Tried and not kept: transposed convolutions as dense ones over phases (XLA leaves out most of their zeros already);
 patches where images have fewer than 64 channels a row; strips under kernels of 2 (3 % slower); margins of zeros within

@@ -83,5 +83,6 @@ def draw_training(metrics):
     right.plot([], [], color=INK, label="real nodules")
     right.plot([], [], color=INK, linestyle="--", label="synthesised nodules")
     right.set(title="Discriminator score (apart: it tells them apart)", xlabel="training step", ylabel="score")
-    right.legend(fontsize=8)
+    right.margins(y=0.2)  # Room for the legend above the curves.
+    right.legend(ncols=2, fontsize=8, loc="upper center")
     return figure

@@ -26,7 +26,7 @@ def train(config, cohort, workdir):
 
     Raises:
       InputError: where config, cohort and workdir do not belong together, or another process trains there.
-      TrainingStopped: when a loss is no longer finite or memory is exhausted; the last checkpoint stays.
+      TrainingStopped: when a metric or parameter is not finite, or memory is exhausted; the last checkpoint stays.
       Preempted: when SIGTERM came; the step it came in is finished and saved.
       OutputError: where the disk is full or the folder read-only; the last checkpoint stays.
     """
@@ -201,11 +201,12 @@ def _finite_means(pending, number, name, step):
 def _of_replica(pending, number):
     """{metric: values [n]} of one replica."""
     values = jax.device_get(pending)
-    return {key: np.concatenate([part[key][number] for part in values]) for key in values[0]} if values else {}
+    names = values[-1] if values else ()  # The first may be of a checkpoint of an earlier version, with fewer metrics.
+    return {name: np.concatenate([part[name][number] for part in values if name in part]) for name in names}
 
 
 def _check_finite(name, step, named):
-    """TrainingStopped naming the first of {name: tree} that is not finite: a loss, or a state that no loss has seen."""
+    """TrainingStopped naming the first of {name: tree} that is not finite: metrics, or a state that none has seen."""
     for what, tree in named.items():
         if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(jax.device_get(tree))):
             raise TrainingStopped(

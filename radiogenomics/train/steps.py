@@ -166,7 +166,8 @@ def synthesise_once(config, players, objective, variables, batch):
 
 def average(ema, generator, decay):
     """The moving average of the generator's parameters; running statistics are taken as they are."""
-    return generator | {"params": update.average(ema["params"], generator["params"], decay)}
+    params = jax.tree.map(lambda mean, new: decay * mean + (1.0 - decay) * new, ema["params"], generator["params"])
+    return generator | {"params": params}
 
 
 def compile_steps(config, players, mesh):

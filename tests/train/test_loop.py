@@ -232,6 +232,16 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(trainer, cohort,
     assert checkpoint.latest_step(tmp_path / "fold_0" / "checkpoints") == 0
 
 
+def test_metric_that_a_checkpoint_does_not_know_is_watched():
+    """A run of an earlier version goes on: the metrics that its checkpoint holds are fewer."""
+    earlier, later = {"loss": np.ones((1, 2))}, {"loss": np.zeros((1, 2)), "norm": np.array([[2.0, np.nan]])}
+    assert loop._finite_means([earlier, later | {"norm": np.full((1, 2), 2.0)}], 0, "fold_0", 3) == {
+        "loss": 0.5, "norm": 2.0
+    }
+    with pytest.raises(TrainingStopped, match="fold_0: norm is not finite at step 3"):
+        loop._finite_means([earlier, later], 0, "fold_0", 3)
+
+
 def test_bad_settings_leave_no_workdir(make_config, cohort, tmp_path):
     """A folder opened with settings that cannot run would refuse those that can."""
     for changes, field in (

@@ -103,6 +103,21 @@ def test_state_is_donated(one_step):
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(given))
 
 
+def test_gradient_that_is_not_finite_shows_and_moves_nobody(trainer, material):
+    """Both players' gradients go through the discriminator."""
+    state, arrays, indices, key = material
+    params = jax.tree.map(lambda leaf: leaf * np.nan, state.discriminator["params"])
+    broken = state.replace(discriminator=state.discriminator | {"params": params})
+    of_one = arrays._replace(scaled=jax.tree.map(lambda leaf: leaf[None], arrays.scaled))
+    indices = sharding.place(jax.tree.map(lambda rows: rows[None, None], indices), sharding.over_batch(trainer.mesh))
+    after, metrics = trainer.run_steps(trainer.stack([broken]), of_one, indices, trainer.stack([key]))
+    after = trainer.unstack(after)[0]
+    for name in ("generator", "discriminator"):
+        assert not np.isfinite(metrics[f"{name}_gradient_norm"]).any()
+        pairs = [(getattr(of, name)["params"], getattr(of, f"{name}_optimizer")) for of in (broken, after)]
+        jax.tree.map(np.testing.assert_array_equal, *pairs)
+
+
 def test_half_precision_stays_in_the_convolutions(make_config, material):
     """Parameters, statistics, moments, losses and gradients' averages are float32 throughout; nothing is computed."""
     config = make_config(model={"dtype": "bfloat16"})
