@@ -18,8 +18,9 @@ The generator's forward pass ran twice, once for each player, which the compiler
 of 124 convolutions): once, a step of the default takes 120 to 130 instead of 139 to 148 ms.
 
 The donated state was copied once a step, 0.8 GB of the published networks: 0.87 of the time was expected without
-copies, as without donation, and a step written in place (train/update.py) takes 0.94 of the published networks' time
-and 0.95 of the default's. Optimisation barriers and the compiler's region analysis had left the copies as they were.
+copies, as without donation, and a step written in place (train/update.py) takes 0.95 of the published networks' time
+and 0.95 to 0.99 of the default's. Optimisation barriers and the compiler's region analysis had left the copies as they
+were.
 
 Machines differ: on one with AVX-512, where a large product runs at 97 GFLOP/s a core, the published step takes 918 ms
 and eager PyTorch 1,021; on another 1,400 and 1,750, before the state was written in place. Of 1.66 s on one core of the
@@ -28,7 +29,8 @@ Not kept: images reversed instead of the kernels, so that these are transposed a
 a hundredth of the step).
 
 Tried and not kept: transposed convolutions as dense ones over phases (XLA leaves out most of their zeros already);
-patches where images have fewer than 64 channels a row; strips under kernels of 2 (3 % slower); margins of zeros within
+patches where images have fewer than 64 channels a row; strips under kernels of 2 (3 % slower); kernels of 3 filled up
+to 4 for a stride of 2, so that it goes into phases (the default's step a quarter slower); margins of zeros within
 convolutions instead of around them (4 % slower); huge pages, or a heap that keeps its memory, against the page faults
 of 0.4 GB of temporary memory (a tenth of the processor time): no difference.
 """
