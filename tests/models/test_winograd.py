@@ -1,0 +1,63 @@
+"""Convolutions in tiles: values and derivatives of the plain one, with fewer products."""
+
+import jax
+import numpy as np
+import pytest
+
+from radiogenomics.models import cpu_convolution, winograd
+
+
+def plain(features, kernel):
+    return jax.lax.conv_general_dilated(
+        features, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest"
+    )
+
+
+@pytest.fixture
+def given():
+    one, two = jax.random.split(jax.random.key(0))
+    return jax.random.normal(one, (2, 8, 6, 5)), jax.random.normal(two, (3, 3, 5, 4))
+
+
+def check(derive, given):
+    one, other = (jax.tree.leaves(derive(function)(*given)) for function in (plain, winograd.convolve))
+    for expected, found in zip(one, other, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_values_and_both_modes(given):
+    check(lambda function: function, given)
+    check(lambda function: jax.grad(lambda *each: jax.numpy.sin(function(*each)).sum(), (0, 1)), given)
+    check(lambda function: lambda *each: jax.jvp(function, each, each)[1], given)
+    moves = jax.random.normal(jax.random.key(1), (3, *given[0].shape))
+    check(lambda function: lambda x, k: jax.vmap(jax.linearize(lambda x: function(x, k), x)[1])(moves), given)
+
+
+def test_sixteen_products_a_tile(given):
+    program = jax.make_jaxpr(winograd.convolve)(*given)
+    products = [each for each in program.eqns if each.primitive.name == "dot_general"]
+    assert len(products) == 16
+    assert {each.outvars[0].aval.shape for each in products} == {(2 * 3 * 2, 4)}
+
+
+def test_error_is_that_of_rounding():
+    """Wide layers, against double precision."""
+    draws = np.random.default_rng(0)
+    features, kernel = draws.normal(size=(1, 6, 6, 512)), draws.normal(size=(3, 3, 512, 8))
+    exact = sum(
+        features[:, row : row + 4, column : column + 4] @ kernel[row, column] for row, column in np.ndindex(3, 3)
+    )
+    found = winograd.convolve(features.astype(np.float32), kernel.astype(np.float32), "highest")
+    assert np.abs(found - exact).max() < 2e-5 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("shape, used", [
+    ((2, 16, 16, 128), True), ((2, 16, 16, 126), False), ((1, 16, 16, 128), False), ((2, 64, 64, 128), False),
+    ((8, 7, 8, 128), False),
+])
+def test_used_where_it_pays(shape, used):
+    features, kernel = (jax.ShapeDtypeStruct(each, np.float32) for each in (shape, (3, 3, shape[-1], 2)))
+    program = jax.make_jaxpr(
+        lambda *given: cpu_convolution.convolve(*given, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    )(features, kernel)
+    assert (str(program).count("dot_general[") == 16) == used
