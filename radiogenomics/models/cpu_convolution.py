@@ -15,10 +15,11 @@ Doubled images: a kernel of 3 meets every voxel of the smaller image once to fou
 phases, have four ninths of the products. Forward pass and both gradients took 35 instead of 71 (64 x 64 pixels, 64
 channels).
 
-Tiles (models/winograd.py): a kernel of 3 has four ninths of the products, for four times the memory of one layer, and
-nothing is reversed or transposed. Forward pass and both gradients took 46 instead of 95 ms of processor time (16 x 16
-pixels, 512 channels), 44 instead of 75 (32 x 32, 256 channels), 14 instead of 20 (32 x 32, 128 channels), but 76
-instead of 72 (64 x 64, 128 channels), and with 32 tiles 126 instead of 101 (8 x 8 pixels, 1,024 channels).
+Tiles (models/winograd.py): a kernel of 3 has four ninths of the products, one of 2 nine sixteenths, for four times the
+memory of one layer, and nothing is reversed or transposed. Forward pass and both gradients under a kernel of 3 took 46
+instead of 95 ms of processor time (16 x 16 pixels, 512 channels), 44 instead of 75 (32 x 32, 256 channels), 14 instead
+of 20 (32 x 32, 128 channels), but 76 instead of 72 (64 x 64, 128 channels), and with 32 tiles 126 instead of 101 (8 x 8
+pixels, 1,024 channels); under one of 2 at batch 8 44 instead of 66 (16 x 16, 512 channels).
 
 Small deep images: XLA reverses and transposes their large kernels for the gradient by the image. As one product of
 patches it took 23 instead of 62 (8 x 8 pixels, 1,024 channels), for nine times the memory of one layer.
@@ -41,7 +42,8 @@ from jax.custom_derivatives import SymbolicZero
 
 from radiogenomics.models import phases, winograd
 
-TILES, WIDE, CHANNELS = 96, 4, 128  # tiles of a batch, channels a row and channels from which on tiles pay
+TILES, CHANNELS = 96, 128  # tiles of a batch and channels from which on tiles pay,
+WIDE = {2: 8, 3: 4}  # and channels a row of the image, by the kernel's size
 DEEP = 64  # channels a row of the image from which on patches pay
 LARGE = 16  # rows from which on strips pay, under a kernel of 3 or more
 ROWS = 8  # of a strip
@@ -101,8 +103,9 @@ def _has_faster_form(features, kernel, strides):
 
 def _pays_in_tiles(shape, sizes):
     batch, rows, columns, channels = shape
-    even = sizes == (3, 3) and not (rows % 2 or columns % 2)
-    return even and channels >= max(CHANNELS, WIDE * rows) and batch * rows * columns >= 4 * TILES
+    if sizes[0] != sizes[1] or sizes[0] not in WIDE or rows % 2 or columns % 2:
+        return False
+    return channels >= max(CHANNELS, WIDE[sizes[0]] * rows) and batch * rows * columns >= 4 * TILES
 
 
 def _is_deep(rows, channels):

@@ -1,29 +1,41 @@
-"""Convolutions with a kernel of 3 x 3 in tiles of 2 x 2 voxels, with 16 instead of 36 products a tile (Lavin and Gray,
-CVPR 2016): sums over tile and kernel, products channel by channel of every pair of them, sums over the products."""
+"""Convolutions with kernels of 2 x 2 and 3 x 3 in tiles of 2 x 2 voxels (Lavin and Gray, CVPR 2016): sums over what a
+tile meets and over the kernel, their products, and sums over these. A tile takes 9 instead of 16 products, or 16
+instead of 36.
+"""
 
 import jax.numpy as jnp
 
 
 def convolve(features, kernel, precision=None):
-    """The convolution [batch, y, x, O] of features [batch, y + 2, x + 2, C] with [3, 3, C, O]; y and x are even."""
-    batch, height, width, channels = features.shape
-    rows, columns = height // 2 - 1, width // 2 - 1
-    phases = features.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    """The convolution [batch, y, x, O] of features [batch, y + n - 1, x + n - 1, C] with a kernel [n, n, C, O].
 
-    def voxel(row, column):
-        """[batch * tiles, C]: the voxel at this place (0..3) of the 4 x 4 that a tile meets, of every tile."""
-        top, left = row // 2, column // 2
-        return phases[:, top : top + rows, row % 2, left : left + columns, column % 2].reshape(-1, channels)
-
-    met = _along_both(_sum_voxels, [[voxel(row, column) for column in range(4)] for row in range(4)])
-    weights = _along_both(_sum_weights, kernel)
+    y and x are even, n is 2 or 3.
+    """
+    size = kernel.shape[0]
+    rows, columns = ((side - size + 1) // 2 for side in features.shape[1:3])
+    sum_voxels, sum_weights, sum_products = SUMS[size]
+    met = _along_both(sum_voxels, _meet(features, size, rows, columns))
+    weights = _along_both(sum_weights, kernel)
     products = [
         [jnp.matmul(one, other, precision=precision) for one, other in zip(*pair, strict=True)]
         for pair in zip(met, weights, strict=True)
     ]
-    tile = jnp.stack([jnp.stack(row) for row in _along_both(_sum_products, products)])
-    tile = tile.reshape(2, 2, batch, rows, columns, -1)
-    return tile.transpose(2, 3, 0, 4, 1, 5).reshape(batch, 2 * rows, 2 * columns, -1)
+    tile = jnp.stack([jnp.stack(row) for row in _along_both(sum_products, products)])
+    tile = tile.reshape(2, 2, len(features), rows, columns, -1)
+    return tile.transpose(2, 3, 0, 4, 1, 5).reshape(len(features), 2 * rows, 2 * columns, -1)
+
+
+def _meet(features, size, rows, columns):
+    """The grid of voxels that a tile meets: each, of every tile, [batch * tiles, C]."""
+    batch, height, width, channels = features.shape
+    even = jnp.pad(features, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
+    phases = even.reshape(batch, (height + 1) // 2, 2, (width + 1) // 2, 2, channels)
+
+    def voxel(row, column):
+        top, left = row // 2, column // 2
+        return phases[:, top : top + rows, row % 2, left : left + columns, column % 2].reshape(-1, channels)
+
+    return [[voxel(row, column) for column in range(size + 1)] for row in range(size + 1)]
 
 
 def _along_both(function, grid):
@@ -33,17 +45,38 @@ def _along_both(function, grid):
     return list(zip(*by_row, strict=True))
 
 
-def _sum_voxels(four):
+def _sum_three_voxels(three):
+    first, second, third = three
+    return first - second, second, third - second
+
+
+def _sum_two_weights(two):
+    first, second = two
+    return first, first + second, second
+
+
+def _sum_three_products(three):
+    first, second, third = three
+    return first + second, second + third
+
+
+def _sum_four_voxels(four):
     first, second, third, fourth = four
     return first - third, second + third, third - second, second - fourth
 
 
-def _sum_weights(three):
+def _sum_three_weights(three):
     first, second, third = three
     ends, middle = 0.5 * (first + third), 0.5 * second
     return first, ends + middle, ends - middle, third
 
 
-def _sum_products(four):
+def _sum_four_products(four):
     first, second, third, fourth = four
     return first + second + third, second - third - fourth
+
+
+SUMS = {  # by the kernel's size: of voxels, of weights, of products, along one axis
+    2: (_sum_three_voxels, _sum_two_weights, _sum_three_products),
+    3: (_sum_four_voxels, _sum_three_weights, _sum_four_products),
+}

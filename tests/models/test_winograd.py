@@ -13,10 +13,12 @@ def plain(features, kernel):
     )
 
 
-@pytest.fixture
-def given():
+@pytest.fixture(params=[2, 3])
+def given(request):
+    """Features of 6 x 4 voxels and their margin, and a kernel."""
+    size = request.param
     one, two = jax.random.split(jax.random.key(0))
-    return jax.random.normal(one, (2, 8, 6, 5)), jax.random.normal(two, (3, 3, 5, 4))
+    return jax.random.normal(one, (2, 5 + size, 3 + size, 5)), jax.random.normal(two, (size, size, 5, 4))
 
 
 def check(derive, given):
@@ -33,10 +35,10 @@ def test_values_and_both_modes(given):
     check(lambda function: lambda x, k: jax.vmap(jax.linearize(lambda x: function(x, k), x)[1])(moves), given)
 
 
-def test_sixteen_products_a_tile(given):
+def test_one_product_a_voxel_that_is_met(given):
     program = jax.make_jaxpr(winograd.convolve)(*given)
     products = [each for each in program.eqns if each.primitive.name == "dot_general"]
-    assert len(products) == 16
+    assert len(products) == (len(given[1]) + 1) ** 2
     assert {each.outvars[0].aval.shape for each in products} == {(2 * 3 * 2, 4)}
 
 
@@ -51,13 +53,24 @@ def test_error_is_that_of_rounding():
     assert np.abs(found - exact).max() < 2e-5 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("shape, used", [
-    ((2, 16, 16, 128), True), ((2, 16, 16, 126), False), ((1, 16, 16, 128), False), ((2, 64, 64, 128), False),
-    ((8, 7, 8, 128), False),
+@pytest.mark.parametrize("shape, size, used", [
+    ((2, 16, 16, 128), 3, True), ((2, 16, 16, 128), 2, True), ((2, 32, 32, 128), 3, True),
+    ((2, 32, 32, 128), 2, False), ((2, 16, 16, 126), 3, False), ((1, 16, 16, 128), 3, False),
+    ((8, 7, 8, 128), 3, False), ((2, 16, 16, 128), 5, False),
 ])
-def test_used_where_it_pays(shape, used):
-    features, kernel = (jax.ShapeDtypeStruct(each, np.float32) for each in (shape, (3, 3, shape[-1], 2)))
+def test_used_where_it_pays(shape, size, used):
+    given = (jax.ShapeDtypeStruct(each, np.float32) for each in (shape, (size, size, shape[-1], 2)))
     program = jax.make_jaxpr(
         lambda *given: cpu_convolution.convolve(*given, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    )(features, kernel)
-    assert (str(program).count("dot_general[") == 16) == used
+    )(*given)
+    assert (str(program).count("dot_general[") == (size + 1) ** 2) == used
+
+
+@pytest.mark.parametrize("function, sizes, stride, products", [
+    (cpu_convolution.convolve, 4, 2, 9), (cpu_convolution.convolve_doubled, 3, 1, 4 * 9),
+])
+def test_phases_are_convolved_in_tiles(function, sizes, stride, products):
+    given = (jax.ShapeDtypeStruct(each, np.float32) for each in ((8, 16, 16, 128), (sizes, sizes, 128, 2)))
+    numbers = ("NHWC", "HWIO", "NHWC")
+    program = jax.make_jaxpr(lambda *given: function(*given, (stride,) * 2, "SAME", dimension_numbers=numbers))(*given)
+    assert str(program).count("dot_general[") == products
