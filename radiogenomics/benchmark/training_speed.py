@@ -22,11 +22,14 @@ copies, as without donation, and a step written in place (train/update.py) takes
 and 0.95 to 0.99 of the default's. Optimisation barriers and the compiler's region analysis had left the copies as they
 were.
 
-Machines differ: on one with AVX-512, where a large product runs at 97 GFLOP/s a core, the published step takes 918 ms
-and eager PyTorch 1,021; on another 1,400 and 1,750, before the state was written in place. Of 1.66 s on one core of the
-former 1.24 are convolutions and products, at 85 to 110 GFLOP/s, 0.15 transposes of kernels, 0.12 Adam and the average.
-Not kept: images reversed instead of the kernels, so that these are transposed alone (three times faster by itself, but
-a hundredth of the step).
+Machines differ: on one with AVX-512, where a large product runs at 97 GFLOP/s a core, the published step then took 918
+ms and eager PyTorch 1,021; on another 1,400 and 1,750, before the state was written in place. Of 1.66 s on one core of
+the former 1.24 were convolutions and products, at 85 to 110 GFLOP/s, 0.15 transposes of kernels, 0.12 Adam and the
+average: there was nothing left to gain but fewer products.
+
+Tiles (models/winograd.py) were expected to spare a tenth of the step, and with kernels of 2, which strides and doubled
+images come to, a fifteenth more: 0.93 and 0.85 of its time, 799 instead of 944 ms, beside 1,050 of eager PyTorch (12
+rounds in turn).
 
 Tried and not kept: transposed convolutions as dense ones over phases (XLA leaves out most of their zeros already);
 patches where images have fewer than 64 channels a row; strips under kernels of 2 (3 % slower); kernels of 3 filled up
