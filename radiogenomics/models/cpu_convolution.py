@@ -93,12 +93,22 @@ def _is_plain(features, padding, lhs_dilation=None, rhs_dilation=None, feature_g
 
 def _has_faster_form(features, kernel, strides):
     """Whether a convolution of images has a faster form than XLA's own."""
-    (rows, columns), sizes, stride = features.shape[1:3], kernel.shape[:2], strides[0]
+    sizes, stride = kernel.shape[:2], strides[0]
     if set(strides) != {1}:
-        return set(strides) == {stride} and not any(side % stride for side in (rows, columns, *sizes))
-    return (
-        _pays_in_tiles(features.shape, sizes) or _is_deep(rows, features.shape[-1]) or _pays_in_strips(rows, sizes[0])
-    )
+        return set(strides) == {stride} and not any(side % stride for side in (*features.shape[1:3], *sizes))
+    return _faster_form(features.shape, sizes) is not None
+
+
+def _faster_form(shape, sizes):
+    """The function that convolves padded features faster than XLA, for a result of as many channels of this shape
+    [batch, y, x, C] and a kernel of these sizes; or None."""
+    if _pays_in_tiles(shape, sizes):
+        return winograd.convolve
+    if _is_deep(shape[1], shape[-1]):
+        return _in_patches
+    if _pays_in_strips(shape[1], sizes[0]):
+        return _learn_in_strips
+    return None
 
 
 def _pays_in_tiles(shape, sizes):
@@ -124,15 +134,9 @@ def _pad(features, kernel, stride):
 
 def _convolve_padded(features, kernel, precision):
     """The convolution of [batch, y, x, C] without stride or margin."""
-    batch, height, width, channels = features.shape
-    rows, columns = (side - size + 1 for side, size in zip((height, width), kernel.shape[:2], strict=True))
-    if _pays_in_tiles((batch, rows, columns, channels), kernel.shape[:2]):
-        return winograd.convolve(features, kernel, precision)
-    if _is_deep(rows, channels):
-        return _in_patches(features, kernel, precision)
-    if _pays_in_strips(rows, kernel.shape[0]):
-        return _learn_in_strips(features, kernel, precision)
-    return _convolve_dense(features, kernel, precision)
+    (batch, height, width, channels), sizes = features.shape, kernel.shape[:2]
+    form = _faster_form((batch, height - sizes[0] + 1, width - sizes[1] + 1, channels), sizes)
+    return (form or _convolve_dense)(features, kernel, precision)
 
 
 def _convolve_dense(features, kernel, precision):

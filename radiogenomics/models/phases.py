@@ -53,6 +53,6 @@ def _fold_move(kernels, moves):
 
 def join(phases):
     """The image [batch, 2y, 2x, O] whose four phases are `phases` [2][2] of [batch, y, x, O]."""
-    rows = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
-    batch, height, _, width, _, channels = rows.shape
-    return rows.reshape(batch, 2 * height, 2 * width, channels)
+    stacked = jnp.stack([jnp.stack(row) for row in phases])
+    _, _, batch, height, width, channels = stacked.shape
+    return stacked.transpose(2, 3, 0, 4, 1, 5).reshape(batch, 2 * height, 2 * width, channels)

@@ -5,6 +5,8 @@ instead of 36.
 
 import jax.numpy as jnp
 
+from radiogenomics.models import phases
+
 
 def convolve(features, kernel, precision=None):
     """The convolution [batch, y, x, O] of features [batch, y + n - 1, x + n - 1, C] with a kernel [n, n, C, O].
@@ -20,20 +22,19 @@ def convolve(features, kernel, precision=None):
         [jnp.matmul(one, other, precision=precision) for one, other in zip(*pair, strict=True)]
         for pair in zip(met, weights, strict=True)
     ]
-    tile = jnp.stack([jnp.stack(row) for row in _along_both(sum_products, products)])
-    tile = tile.reshape(2, 2, len(features), rows, columns, -1)
-    return tile.transpose(2, 3, 0, 4, 1, 5).reshape(len(features), 2 * rows, 2 * columns, -1)
+    tile = _along_both(sum_products, products)
+    return phases.join([[voxel.reshape(len(features), rows, columns, -1) for voxel in row] for row in tile])
 
 
 def _meet(features, size, rows, columns):
     """The grid of voxels that a tile meets: each, of every tile, [batch * tiles, C]."""
     batch, height, width, channels = features.shape
     even = jnp.pad(features, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
-    phases = even.reshape(batch, (height + 1) // 2, 2, (width + 1) // 2, 2, channels)
+    blocks = even.reshape(batch, (height + 1) // 2, 2, (width + 1) // 2, 2, channels)
 
     def voxel(row, column):
         top, left = row // 2, column // 2
-        return phases[:, top : top + rows, row % 2, left : left + columns, column % 2].reshape(-1, channels)
+        return blocks[:, top : top + rows, row % 2, left : left + columns, column % 2].reshape(-1, channels)
 
     return [[voxel(row, column) for column in range(size + 1)] for row in range(size + 1)]
 

@@ -24,15 +24,11 @@ def apply_gradient(optimizer, gradient, optimizer_state, params):
 
     def update(gradient, old_state, old):
         step, state = optimizer.update(gradient, old_state)
-        new = _choose(finite, optax.apply_updates(old, step), old)
+        new = optax.tree.where(finite, optax.apply_updates(old, step), old)
         # Params that are not numbers stop the run in any case: this is for the order of writing alone.
-        return new, _choose(finite & ~jnp.isnan(optax.tree.norm(new)), state, old_state)
+        return new, optax.tree.where(finite & ~jnp.isnan(optax.tree.norm(new)), state, old_state)
 
     # On a CPU a replica is cut out of arrays with an axis of replicas and put back (`steps.run_replicas`). With an axis
     # in front the cut vanishes; else XLA fuses it with what is computed, writes that elsewhere and copies it.
     lifted = jax.tree.map(lambda leaf: leaf[None], (gradient, optimizer_state, params))
     return *jax.tree.map(lambda leaf: leaf[0], jax.vmap(update)(*lifted)), norm
-
-
-def _choose(condition, chosen, other):
-    return jax.tree.map(lambda one, another: jnp.where(condition, one, another), chosen, other)

@@ -53,24 +53,25 @@ def test_error_is_that_of_rounding():
     assert np.abs(found - exact).max() < 2e-5 * np.abs(exact).max()
 
 
+def count_products(function, shape, size, stride):
+    """Matrix products of a convolution of features of this shape with a kernel of this size."""
+    given = (jax.ShapeDtypeStruct(each, np.float32) for each in (shape, (size, size, shape[-1], 2)))
+    numbers = ("NHWC", "HWIO", "NHWC")
+    program = jax.make_jaxpr(lambda *given: function(*given, (stride,) * 2, "SAME", dimension_numbers=numbers))(*given)
+    return str(program).count("dot_general[")
+
+
 @pytest.mark.parametrize("shape, size, used", [
     ((2, 16, 16, 128), 3, True), ((2, 16, 16, 128), 2, True), ((2, 32, 32, 128), 3, True),
     ((2, 32, 32, 128), 2, False), ((2, 16, 16, 126), 3, False), ((1, 16, 16, 128), 3, False),
     ((8, 7, 8, 128), 3, False), ((2, 16, 16, 128), 5, False),
 ])
 def test_used_where_it_pays(shape, size, used):
-    given = (jax.ShapeDtypeStruct(each, np.float32) for each in (shape, (size, size, shape[-1], 2)))
-    program = jax.make_jaxpr(
-        lambda *given: cpu_convolution.convolve(*given, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    )(*given)
-    assert (str(program).count("dot_general[") == (size + 1) ** 2) == used
+    assert (count_products(cpu_convolution.convolve, shape, size, 1) == (size + 1) ** 2) == used
 
 
-@pytest.mark.parametrize("function, sizes, stride, products", [
+@pytest.mark.parametrize("function, size, stride, products", [
     (cpu_convolution.convolve, 4, 2, 9), (cpu_convolution.convolve_doubled, 3, 1, 4 * 9),
 ])
-def test_phases_are_convolved_in_tiles(function, sizes, stride, products):
-    given = (jax.ShapeDtypeStruct(each, np.float32) for each in ((8, 16, 16, 128), (sizes, sizes, 128, 2)))
-    numbers = ("NHWC", "HWIO", "NHWC")
-    program = jax.make_jaxpr(lambda *given: function(*given, (stride,) * 2, "SAME", dimension_numbers=numbers))(*given)
-    assert str(program).count("dot_general[") == products
+def test_phases_are_convolved_in_tiles(function, size, stride, products):
+    assert count_products(function, (8, 16, 16, 128), size, stride) == products

@@ -83,13 +83,18 @@ def test_key_reuse_would_be_noticed():
         jax.jit(lambda key: jax.random.normal(key) + jax.random.uniform(key))(key).block_until_ready()
 
 
+def of_one_step(arrays, indices):
+    """Arrays, and indices still in host memory, for one step of one replica."""
+    of_one = arrays._replace(scaled=jax.tree.map(lambda leaf: leaf[None], arrays.scaled))
+    return of_one, jax.tree.map(lambda values: values[None, None], indices)
+
+
 @pytest.fixture(scope="module")
 def one_step(trainer, material):
     """(state before, state after one compiled step, its metrics, the donated state)."""
     state, arrays, indices, key = material
     before = jax.device_get(state)
-    of_one = arrays._replace(scaled=jax.tree.map(lambda leaf: leaf[None], arrays.scaled))
-    stacked = jax.tree.map(lambda values: values[None, None], indices)
+    of_one, stacked = of_one_step(arrays, indices)
     given = trainer.stack([state])
     with jax.transfer_guard("disallow"), pytest.raises(Exception, match="[Tt]ransfer"):
         trainer.run_steps(given, of_one, stacked, trainer.stack([key]))
@@ -108,9 +113,9 @@ def test_gradient_that_is_not_finite_shows_and_moves_nobody(trainer, material):
     state, arrays, indices, key = material
     params = jax.tree.map(lambda leaf: leaf * np.nan, state.discriminator["params"])
     broken = state.replace(discriminator=state.discriminator | {"params": params})
-    of_one = arrays._replace(scaled=jax.tree.map(lambda leaf: leaf[None], arrays.scaled))
-    indices = sharding.place(jax.tree.map(lambda rows: rows[None, None], indices), sharding.over_batch(trainer.mesh))
-    after, metrics = trainer.run_steps(trainer.stack([broken]), of_one, indices, trainer.stack([key]))
+    of_one, stacked = of_one_step(arrays, indices)
+    on_device = sharding.place(stacked, sharding.over_batch(trainer.mesh))
+    after, metrics = trainer.run_steps(trainer.stack([broken]), of_one, on_device, trainer.stack([key]))
     after = trainer.unstack(after)[0]
     for name in ("generator", "discriminator"):
         assert not np.isfinite(metrics[f"{name}_gradient_norm"]).any()
