@@ -1,14 +1,7 @@
-"""Strided convolutions, and those of doubled images, as dense ones of phases: every n-th voxel along each axis, of
-which there are n times n."""
+"""Phases of an image: every n-th voxel along each axis, of which there are n times n. Of them strided convolutions are
+dense ones."""
 
-import jax
 import jax.numpy as jnp
-import numpy as np
-
-# Of a doubled image every even row meets, under a kernel of 3, the row above once and its own twice; every odd row its
-# own twice and the one below once. [phase, tap, row of the kernel]
-_SUMS = np.array([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], np.float32)
-_SUMS_2D = np.einsum("pti,quj->pqtuij", _SUMS, _SUMS).reshape(16, 9)
 
 
 def upsample(features):
@@ -29,26 +22,6 @@ def split(features, kernel, stride):
     height, width, _, returned = kernel.shape
     blocks = kernel.reshape(height // stride, stride, width // stride, stride, channels, returned)
     return features, blocks.swapaxes(1, 2).reshape(height // stride, width // stride, -1, returned)
-
-
-@jax.custom_jvp
-def fold(kernel):
-    """Kernels [2, 2, 2, 2, C, O] of the four phases of a doubled image, from its kernel [3, 3, C, O]."""
-    by_rows = _fold_rows(kernel)
-    parts = [_fold_rows(by_rows[p][t])[q][u] for p, q, t, u in np.ndindex(2, 2, 2, 2)]
-    return jnp.stack(parts).reshape(2, 2, 2, 2, *kernel.shape[2:])
-
-
-def _fold_rows(kernel):
-    above, same, below = kernel
-    return [[above, same + below], [above + same, below]]
-
-
-@fold.defjvp
-def _fold_move(kernels, moves):
-    # As a product: reverse mode took 77 ms with the transpose of the sums and takes 31 with that of a product.
-    move = jnp.matmul(_SUMS_2D, moves[0].reshape(9, -1))
-    return fold(*kernels), move.reshape(2, 2, 2, 2, *moves[0].shape[2:])
 
 
 def join(phases):
