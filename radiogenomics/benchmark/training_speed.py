@@ -32,7 +32,7 @@ images come to, a fifteenth more: 0.93 and 0.85 of its time, 799 instead of 944 
 rounds in turn).
 
 Doubled images with nine products a voxel instead of 16 in four phases were expected to save a twentieth more, as on one
-core, and saved 0.025 on two: 765 ms, beside 975 and 1,010 of eager PyTorch.
+core, and saved 0.025 on two: 765 and 783 ms, beside 975 and 1,015 of eager PyTorch.
 
 Tried and not kept: transposed convolutions as dense ones over phases (XLA leaves out most of their zeros already);
 patches where images have fewer than 64 channels a row; patches for kernels of 3 at a stride of 2 (alone 50 instead of
