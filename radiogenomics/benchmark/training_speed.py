@@ -28,7 +28,7 @@ the former 1.24 were convolutions and products, at 85 to 110 GFLOP/s, 0.15 trans
 average: there was nothing left to gain but fewer products.
 
 Tiles (models/winograd.py) were expected to spare a tenth of the step, and with kernels of 2, which strides and doubled
-images come to, a fifteenth more: 0.93 and 0.85 of its time, 799 instead of 944 ms, beside 1,050 of eager PyTorch (12
+images came to, a fifteenth more: 0.93 and 0.85 of its time, 799 instead of 944 ms, beside 1,050 of eager PyTorch (12
 rounds in turn).
 
 Doubled images with nine products a voxel instead of 16 in four phases were expected to save a twentieth more, as on one

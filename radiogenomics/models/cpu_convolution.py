@@ -12,15 +12,17 @@ pass and both gradients of a kernel of 4 at stride 2 took 32 instead of 65 ms of
 pixels, 64 channels), 33 instead of 43 (32 x 32, 128 channels) and 37 instead of 52 (16 x 16, 256 channels).
 
 Doubled images (models/winograd.py): nine products a voxel of the smaller image, a quarter of those of the larger one.
-Forward pass and both gradients took 24 instead of 73 ms of processor time (8 x 8 pixels, 512 channels), 22 instead of
-40 (16 x 16, 256 channels) and 24 instead of 37 (32 x 32, 128 channels), where the latter are of four phases with a
-kernel of 2 each, 16 products a voxel; but 61 instead of 45 (64 x 64, 64 channels), which a whole step does not show.
+Beside an earlier form, four phases with a kernel of 2 each and 16 products a voxel, forward pass and both gradients
+took 24 instead of 73 ms of processor time (8 x 8 pixels, 512 channels), 22 instead of 40 (16 x 16, 256 channels) and 24
+instead of 37 (32 x 32, 128 channels), all of 1.1 GFLOP in that form; but 61 instead of 45 (64 x 64, 64 channels), which
+a whole step does not show.
 
 Tiles (models/winograd.py): a kernel of 3 has four ninths of the products, one of 2 nine sixteenths, for four times the
-memory of one layer, and nothing is reversed or transposed. Forward pass and both gradients under a kernel of 3 took 46
-instead of 95 ms of processor time (16 x 16 pixels, 512 channels), 44 instead of 75 (32 x 32, 256 channels), 14 instead
-of 20 (32 x 32, 128 channels), but 76 instead of 72 (64 x 64, 128 channels), and with 32 tiles 126 instead of 101 (8 x 8
-pixels, 1,024 channels); under one of 2 at batch 8 44 instead of 66 (16 x 16, 512 channels).
+memory of one layer, or nine fourths, and nothing is reversed or transposed. Forward pass and both gradients under a
+kernel of 3 took 46 instead of 95 ms of processor time (16 x 16 pixels, 512 channels), 44 instead of 75 (32 x 32, 256
+channels), 14 instead of 20 (32 x 32, 128 channels, 0.6 GFLOP), but 76 instead of 72 (64 x 64, 128 channels), and with
+32 tiles 126 instead of 101 (8 x 8 pixels, 1,024 channels); under one of 2 at batch 8 44 instead of 66 (16 x 16, 512
+channels, 4.3 GFLOP).
 
 Small deep images: XLA reverses and transposes their large kernels for the gradient by the image. As one product of
 patches it took 23 instead of 62 (8 x 8 pixels, 1,024 channels), for nine times the memory of one layer.
@@ -43,8 +45,8 @@ from jax.custom_derivatives import SymbolicZero
 
 from radiogenomics.models import phases, winograd
 
-TILES, CHANNELS = 96, 128  # tiles of a batch and channels from which on tiles pay,
-WIDE = {2: 8, 3: 4}  # and channels a row of the image, by the kernel's size
+TILES, CHANNELS = 96, 128  # tiles of a batch and channels from which on tiles pay
+WIDE = {2: 8, 3: 4}  # channels a row of the image from which on tiles pay, by the kernel's size
 DEEP = 64  # channels a row of the image from which on patches pay
 LARGE = 16  # rows from which on strips pay, under a kernel of 3 or more
 ROWS = 8  # of a strip
@@ -79,13 +81,13 @@ def convolve_doubled(features, kernel, strides, padding, **settings):
     """`convolve` of features whose spatial axes are doubled first, each voxel repeated."""
     if features.ndim == 4 and kernel.shape[:2] == (3, 3) and set(strides) == {1}:
         if _is_plain(features, padding, **settings):
-            return winograd.convolve_doubled(features, kernel, settings.get("precision"))
+            return winograd.convolve_doubled(_pad(features, kernel, 1), kernel, settings.get("precision"))
     return convolve(phases.upsample(features), kernel, strides, padding, **settings)
 
 
 def _is_plain(features, padding, lhs_dilation=None, rhs_dilation=None, feature_group_count=1, **others):
-    """Whether a CPU has a convolution to do that is padded to its size, undilated, of one group and not in half
-    precision, which other orders of summation would round more often."""
+    """Whether a CPU has a convolution to do that is padded as "SAME", undilated, of one group and in float32: half
+    precision would be rounded more often by other orders of summation."""
     del others
     undilated = set((*(lhs_dilation or ()), *(rhs_dilation or ()))) <= {1}
     whole = padding == "SAME" and undilated and feature_group_count == 1
@@ -101,8 +103,8 @@ def _has_faster_form(features, kernel, strides):
 
 
 def _faster_form(shape, sizes):
-    """The function that convolves padded features faster than XLA, for a result of as many channels of this shape
-    [batch, y, x, C] and a kernel of these sizes; or None."""
+    """The function that convolves padded features faster than XLA, or None; `shape` [batch, y, x, C] has the
+    result's batch and sides and the features' channels, `sizes` are the kernel's."""
     if _pays_in_tiles(shape, sizes):
         return winograd.convolve
     if _is_deep(shape[1], shape[-1]):

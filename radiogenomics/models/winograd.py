@@ -22,12 +22,12 @@ def convolve(features, kernel, precision=None):
 def convolve_doubled(features, kernel, precision=None):
     """The convolution [batch, 2y, 2x, O] of doubled features with a kernel [3, 3, C, O], as "SAME" pads it.
 
+    The features [batch, y + 2, x + 2, C] are not doubled yet, and have a margin of one voxel.
     Along an axis two voxels come of the voxels p, q and r, and of weights a, b and c: a p + (b + c) q and (a + b) q +
     c r, or a (p - q) and c (r - q), either added to (a + b + c) q.
     """
-    height, width = features.shape[1:3]
-    padded = jnp.pad(features, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    met = [[padded[:, top : top + height, left : left + width] for left in range(3)] for top in range(3)]
+    height, width = (side - 2 for side in features.shape[1:3])
+    met = [[features[:, top : top + height, left : left + width] for left in range(3)] for top in range(3)]
     return phases.join(_multiply(met, kernel, OF_DOUBLED, precision))
 
 
@@ -41,7 +41,7 @@ def _multiply(voxels, kernel, sums, precision):
 
 def _project(features, weights, precision):
     """[*N, O], the product of [*N, C] and [C, O]."""
-    flat = jnp.matmul(features.reshape(-1, len(weights)), weights, precision=precision)
+    flat = jnp.matmul(features.reshape(-1, features.shape[-1]), weights, precision=precision)
     return flat.reshape(*features.shape[:-1], -1)
 
 
@@ -96,17 +96,12 @@ def _sum_four_products(four):
     return first + second + third, second - third - fourth
 
 
-def _sum_ends_and_middle(three):
-    first, second, third = three
-    return first - second, second, third - second
-
-
 def _sum_ends_and_all(three):
     first, second, third = three
     return first, first + second + third, third
 
 
-OF_DOUBLED = (_sum_ends_and_middle, _sum_ends_and_all, _sum_three_products)
+OF_DOUBLED = (_sum_three_voxels, _sum_ends_and_all, _sum_three_products)
 SUMS = {  # by the kernel's size: of voxels, of weights, of products, along one axis
     2: (_sum_three_voxels, _sum_two_weights, _sum_three_products),
     3: (_sum_four_voxels, _sum_three_weights, _sum_four_products),

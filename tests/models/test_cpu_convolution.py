@@ -90,9 +90,12 @@ def test_doubled_images_with_nine_products():
     check(both(lambda f, x, k: jax.vmap(jax.linearize(lambda x: f(x, k), x)[1])(moves), *given, functions=DOUBLED))
 
 
-@pytest.mark.parametrize("ndim, changes", [(2, {"kernel": 5}), (2, {"dtype": jnp.bfloat16}), (3, {})])
+@pytest.mark.parametrize("ndim, changes", [
+    (2, {"kernel": 5}), (2, {"dtype": jnp.bfloat16}), (2, {"strides": 2}), (3, {}),
+])
 def test_other_doubled_images_are_doubled_first(ndim, changes):
-    layer, plain = layers.upsampling_convolution(ndim, 4, **changes), layers.convolution(ndim, 4, **changes)
+    layer = layers.upsampling_convolution(ndim, 4, **changes)
+    plain = layers.convolution(ndim, 4, **{name.replace("strides", "stride"): of for name, of in changes.items()})
     features = jax.random.normal(jax.random.key(0), (2, *(4,) * ndim, 3))
     variables = layer.init(jax.random.key(1), features)
     expected = plain.apply(variables, phases.upsample(features))
@@ -125,6 +128,8 @@ def test_layers_use_it(given):
     ((1, 2, 2, 127), (3, 3), 1, jnp.float32),
     ((1, 2, 2, 128), (3, 3), 2, jnp.float32),
     ((1, 2, 2, 128), (3, 3), 1, jnp.bfloat16),
+    ((8, 14, 14, 128), (3, 2), 1, jnp.float32),  # tiles are square
+    ((1, 18, 18, 3), (3, 3), 1, jnp.float32),  # no whole number of strips
     ((1, 15, 15, 3), (4, 4), 2, jnp.float32),
     ((1, 16, 16, 3), (4, 4), (1, 2), jnp.float32),
     ((1, 16, 16, 3), (4, 4), 2, jnp.bfloat16),
@@ -151,6 +156,16 @@ def test_volumes_in_planes(stride, side, kernel):
     check([
         jax.grad(lambda *arrays, f=f: jnp.sin(run_3d(f, *arrays)).sum(), (0, 1))(features, weights) for f in functions
     ])
+
+
+@pytest.mark.parametrize("padding, dilation", [("VALID", 1), (1, 1), (1, 2)])
+def test_other_margins_and_dilated_images_are_left_alone(padding, dilation):
+    settings = {"padding": padding, "input_dilation": dilation}
+    layer = nn.Conv(3, (3, 3), conv_general_dilated=cpu_convolution.convolve, **settings)
+    features = jax.random.normal(jax.random.key(0), (2, 16, 16, 128))
+    variables = layer.init(jax.random.key(1), features)
+    plain = nn.Conv(3, (3, 3), **settings)
+    np.testing.assert_array_equal(layer.apply(variables, features), plain.apply(variables, features))
 
 
 @pytest.mark.parametrize("options", [
