@@ -17,12 +17,14 @@ took 24 instead of 73 ms of processor time (8 x 8 pixels, 512 channels), 22 inst
 instead of 37 (32 x 32, 128 channels), all of 1.1 GFLOP in that form; but 61 instead of 45 (64 x 64, 64 channels), which
 a whole step does not show.
 
-Tiles (models/winograd.py): a kernel of 3 has four ninths of the products, one of 2 nine sixteenths, for four times the
-memory of one layer, or nine fourths, and nothing is reversed or transposed. Forward pass and both gradients under a
-kernel of 3 took 46 instead of 95 ms of processor time (16 x 16 pixels, 512 channels), 44 instead of 75 (32 x 32, 256
-channels), 14 instead of 20 (32 x 32, 128 channels, 0.6 GFLOP), but 76 instead of 72 (64 x 64, 128 channels), and with
-32 tiles 126 instead of 101 (8 x 8 pixels, 1,024 channels); under one of 2 at batch 8 44 instead of 66 (16 x 16, 512
-channels, 4.3 GFLOP).
+Tiles (models/winograd.py): a quarter of the products in tiles of 4 x 4 voxels, four ninths in those of 2 x 2 (under a
+kernel of 2 twenty-five and thirty-six of 64), for 2.25 or four times the memory of one layer, and nothing is reversed
+or transposed. Forward pass and both gradients under a kernel of 3 took, by XLA, in small and in large tiles, 80, 70 and
+48 ms of processor time (64 x 64 pixels, 128 channels; 4.8 GFLOP), 42, 42 and 20 (64 to 128 channels), 75, 40 and 32 (32
+x 32, 256 channels), 95, 46 and 75 (16 x 16, 512 channels, 32 large tiles); under one of 2 at batch 8 64, 46 and 38 (16
+x 16, 512 channels; 4.3 GFLOP). Weights grow four and nine times in large tiles under a kernel of 3, hence a least
+number of tiles. Fewer channels take less time alone as well (1.6 instead of 2.9: 16 images of 8 x 8 pixels and 64
+channels), but steps of the default preset take a twentieth more.
 
 Small deep images: XLA reverses and transposes their large kernels for the gradient by the image. As one product of
 patches it took 23 instead of 62 (8 x 8 pixels, 1,024 channels), for nine times the memory of one layer.
@@ -45,8 +47,8 @@ from jax.custom_derivatives import SymbolicZero
 
 from radiogenomics.models import phases, winograd
 
-TILES, CHANNELS = 96, 128  # tiles of a batch and channels from which on tiles pay
-WIDE = {2: 8, 3: 4}  # channels a row of the image from which on tiles pay, by the kernel's size
+TILES = 96  # of a batch, from which on tiles pay
+CHANNELS = {(2, 2): 256, (2, 3): 128, (4, 2): 256, (4, 3): 64}  # from which on tiles pay, by tile and kernel's size
 DEEP = 64  # channels a row of the image from which on patches pay
 LARGE = 16  # rows from which on strips pay, under a kernel of 3 or more
 ROWS = 8  # of a strip
@@ -71,9 +73,8 @@ def convolve(features, kernel, strides, padding, **settings):
         precision = settings.get("precision")
         if features.ndim == 5:
             return in_planes(features, kernel, strides, precision)
-        if features.ndim == 4 and _has_faster_form(features, kernel, strides):
-            padded = _pad(features, kernel, strides[0])
-            return _convolve_padded(*phases.split(padded, kernel, strides[0]), precision)
+        if features.ndim == 4 and (faster := _convolve_faster(features, kernel, strides, precision)) is not None:
+            return faster
     return jax.lax.conv_general_dilated(features, kernel, strides, padding, **settings)
 
 
@@ -81,7 +82,7 @@ def convolve_doubled(features, kernel, strides, padding, **settings):
     """`convolve` of features whose spatial axes are doubled first, each voxel repeated."""
     if features.ndim == 4 and kernel.shape[:2] == (3, 3) and set(strides) == {1}:
         if _is_plain(features, padding, **settings):
-            return winograd.convolve_doubled(_pad(features, kernel, 1), kernel, settings.get("precision"))
+            return winograd.convolve_doubled(_pad(features, (3, 3)), kernel, settings.get("precision"))
     return convolve(phases.upsample(features), kernel, strides, padding, **settings)
 
 
@@ -94,52 +95,54 @@ def _is_plain(features, padding, lhs_dilation=None, rhs_dilation=None, feature_g
     return whole and features.dtype == jnp.float32 and jax.default_backend() == "cpu"
 
 
-def _has_faster_form(features, kernel, strides):
-    """Whether a convolution of images has a faster form than XLA's own."""
+def _convolve_faster(features, kernel, strides, precision):
+    """The convolution of images in a faster form than XLA's own, or None where there is none."""
     sizes, stride = kernel.shape[:2], strides[0]
-    if set(strides) != {1}:
-        return set(strides) == {stride} and not any(side % stride for side in (*features.shape[1:3], *sizes))
-    return _faster_form(features.shape, sizes) is not None
+    if set(strides) != {stride} or any(side % stride for side in (*features.shape[1:3], *sizes)):
+        return None
+    batch, rows, columns, channels = features.shape
+    shape = batch, rows // stride, columns // stride, channels * stride**2
+    sizes = [size // stride for size in sizes]
+    split = functools.partial(_split, features, kernel, stride)
+    if tile := _tile_that_pays(shape, sizes):
+        return winograd.convolve(*split(tile + 1 - sizes[0]), tile, precision)
+    if _is_deep(shape):
+        return _in_patches(*split(), precision)
+    if _pays_in_strips(shape, sizes):
+        return _learn_in_strips(*split(), precision)
+    return _convolve_dense(*split(), precision) if stride > 1 else None
 
 
-def _faster_form(shape, sizes):
-    """The function that convolves padded features faster than XLA, or None; `shape` [batch, y, x, C] has the
-    result's batch and sides and the features' channels, `sizes` are the kernel's."""
-    if _pays_in_tiles(shape, sizes):
-        return winograd.convolve
-    if _is_deep(shape[1], shape[-1]):
-        return _in_patches
-    if _pays_in_strips(shape[1], sizes[0]):
-        return _learn_in_strips
+def _tile_that_pays(shape, sizes):
+    """The side of the tiles in which a convolution pays, or None."""
+    batch, rows, columns, channels = shape
+    for tile in (4, 2):
+        whole = sizes[0] == sizes[1] and rows % tile == 0 and columns % tile == 0
+        wide = channels >= CHANNELS.get((tile, sizes[0]), np.inf)
+        if whole and wide and batch * rows * columns >= TILES * tile**2:
+            return tile
     return None
 
 
-def _pays_in_tiles(shape, sizes):
-    batch, rows, columns, channels = shape
-    if sizes[0] != sizes[1] or sizes[0] not in WIDE or rows % 2 or columns % 2:
-        return False
-    return channels >= max(CHANNELS, WIDE[sizes[0]] * rows) and batch * rows * columns >= 4 * TILES
+def _is_deep(shape):
+    return shape[-1] >= DEEP * shape[1]
 
 
-def _is_deep(rows, channels):
-    return channels >= DEEP * rows
+def _pays_in_strips(shape, sizes):
+    return sizes[0] > 2 and shape[1] >= LARGE and shape[1] % ROWS == 0
 
 
-def _pays_in_strips(rows, size):
-    return size > 2 and rows >= LARGE and rows % ROWS == 0
+def _split(features, kernel, stride, unused=0):
+    """Phases of features [batch, y, x, C] with the margin of "SAME" and some unused voxels after it, and of the kernel;
+    the stride divides their sides."""
+    padded = _pad(features, kernel.shape[:2], stride, unused * stride)
+    return phases.split(padded, kernel, stride)
 
 
-def _pad(features, kernel, stride):
-    """Features [batch, y, x, C] of sides that the stride divides with the margin of zeros of "SAME"."""
-    missing = [size - stride for size in kernel.shape[:2]]
-    return jnp.pad(features, [(0, 0), *[(width // 2, width - width // 2) for width in missing], (0, 0)])
-
-
-def _convolve_padded(features, kernel, precision):
-    """The convolution of [batch, y, x, C] without stride or margin."""
-    (batch, height, width, channels), sizes = features.shape, kernel.shape[:2]
-    form = _faster_form((batch, height - sizes[0] + 1, width - sizes[1] + 1, channels), sizes)
-    return (form or _convolve_dense)(features, kernel, precision)
+def _pad(features, sizes, stride=1, unused=0):
+    """Features [batch, y, x, C] with the margin of zeros of "SAME", and further zeros after it."""
+    missing = [size - stride for size in sizes]
+    return jnp.pad(features, [(0, 0), *[(width // 2, width - width // 2 + unused) for width in missing], (0, 0)])
 
 
 def _convolve_dense(features, kernel, precision):

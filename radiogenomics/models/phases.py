@@ -25,7 +25,7 @@ def split(features, kernel, stride):
 
 
 def join(phases):
-    """The image [batch, 2y, 2x, O] whose four phases are `phases` [2][2] of [batch, y, x, O]."""
-    stacked = jnp.stack([jnp.stack(row) for row in phases])
-    _, _, batch, height, width, channels = stacked.shape
-    return stacked.transpose(2, 3, 0, 4, 1, 5).reshape(batch, 2 * height, 2 * width, channels)
+    """The image [batch, n y, n x, O] whose phases are `phases` [n][n] of [batch, y, x, O]."""
+    blocks = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
+    batch, height, stride, width, _, channels = blocks.shape
+    return blocks.reshape(batch, stride * height, stride * width, channels)
