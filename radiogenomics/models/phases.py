@@ -22,10 +22,3 @@ def split(features, kernel, stride):
     height, width, _, returned = kernel.shape
     blocks = kernel.reshape(height // stride, stride, width // stride, stride, channels, returned)
     return features, blocks.swapaxes(1, 2).reshape(height // stride, width // stride, -1, returned)
-
-
-def join(phases):
-    """The image [batch, n y, n x, O] whose phases are `phases` [n][n] of [batch, y, x, O]."""
-    blocks = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
-    batch, height, stride, width, _, channels = blocks.shape
-    return blocks.reshape(batch, stride * height, stride * width, channels)

@@ -12,8 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import polynomial
 
-from radiogenomics.models import phases
-
 
 class Transform(NamedTuple):
     """Matrices of coefficients of the sums along one axis, written B^T, G and A^T in the field.
@@ -46,26 +44,24 @@ def convolve_doubled(features, kernel, precision=None):
 
 
 def _multiply(features, kernel, meet, transform, precision):
-    """Three steps: sums of voxels and of weights, products, their sums.
+    """Three steps: sums of voxels and of weights, products, their sums; `meet` gives what all tiles meet along an axis.
 
-    `meet` gives what all tiles meet along an axis. One axis after the other, so that the derivative by the features
-    puts an image together once for each axis, not once for each product.
+    One axis after the other, so that the derivative by the features puts an image together once for each axis and not
+    once for each product, and with the first axis' sums as one array, for fewer operations to compile.
     """
-    rows = _sum(transform.voxels, meet(features, 1))
-    voxels = [_sum(transform.voxels, meet(row, 2)) for row in rows]
-    rows = _sum(transform.weights, _split(kernel, 0))
-    weights = [_sum(transform.weights, _split(row, 0)) for row in rows]
-    pairs = zip(voxels, weights, strict=True)
-    products = [[_project(*each, precision) for each in zip(*pair, strict=True)] for pair in pairs]
-    rows = [_sum(transform.products, row) for row in products]
-    columns = [_sum(transform.products, column) for column in zip(*rows, strict=True)]
-    return phases.join(list(zip(*columns, strict=True)))
+    rows = jnp.stack(_sum(transform.voxels, meet(features, 1)))
+    voxels = _sum(transform.voxels, meet(rows, 3))
+    rows = jnp.stack(_sum(transform.weights, _split(kernel, 0)))
+    weights = _sum(transform.weights, _split(rows, 1))
+    products = [_project(*pair, precision) for pair in zip(voxels, weights, strict=True)]
+    columns = _interleave(_sum(transform.products, products), 3)
+    return _interleave(_sum(transform.products, _split(columns, 0)), 1)
 
 
 def _project(features, weights, precision):
-    """[*N, O], the product of [*N, C] and [C, O]."""
-    flat = jnp.matmul(features.reshape(-1, features.shape[-1]), weights, precision=precision)
-    return flat.reshape(*features.shape[:-1], -1)
+    """[P, *N, O], the products of [P, *N, C] and [P, C, O]."""
+    flat = features.reshape(len(features), -1, features.shape[-1])
+    return jnp.matmul(flat, weights, precision=precision).reshape(*features.shape[:-1], -1)
 
 
 def _meet(tile, size, features, axis):
@@ -88,6 +84,11 @@ def _slice(features, start, length, axis):
 def _split(array, axis):
     """The parts along an axis; their derivative is one concatenation, that of indices as many padded arrays."""
     return [each.squeeze(axis) for each in jax.lax.split(array, (1,) * array.shape[axis], axis)]
+
+
+def _interleave(parts, axis):
+    """The array of which the n-th voxels along an axis are `parts`, n of them."""
+    return jnp.stack(parts, axis + 1).reshape(*parts[0].shape[:axis], -1, *parts[0].shape[axis + 1 :])
 
 
 def _sum(matrix, parts):

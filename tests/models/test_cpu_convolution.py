@@ -83,7 +83,7 @@ def test_doubled_images_with_nine_products():
     one, two, three = jax.random.split(jax.random.key(0), 3)
     given = jax.random.normal(one, (2, 5, 4, 3)), jax.random.normal(two, (3, 3, 3, 6))
     text = str(jax.make_jaxpr(lambda *arrays: run(cpu_convolution.convolve_doubled, *arrays))(*given))
-    assert (text.count("conv_general_dilated["), text.count("dot_general[")) == (0, 9)
+    assert (text.count("conv_general_dilated["), text.count("dot_general[")) == (0, 3)  # of three products each
     check_values_and_gradients(*given, functions=DOUBLED)
     check(both(lambda f, *arrays: jax.jvp(f, arrays, arrays)[1], *given, functions=DOUBLED))
     moves = jax.random.normal(three, (3, *given[0].shape))

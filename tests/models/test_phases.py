@@ -30,9 +30,3 @@ def test_split_needs_no_stride(sizes, stride):
 
     found = convolve(*phases.split(features, kernel, stride), 1)
     np.testing.assert_allclose(found, convolve(features, kernel, stride), atol=1e-4)
-
-
-def test_join_puts_every_phase_back():
-    image = jax.random.normal(jax.random.key(0), (2, 6, 4, 3))
-    parts = [[image[:, row::2, column::2] for column in (0, 1)] for row in (0, 1)]
-    np.testing.assert_array_equal(phases.join(parts), image)

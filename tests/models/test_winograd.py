@@ -59,8 +59,8 @@ def test_one_product_a_voxel_that_is_met(given, tiles):
     tile, size = tiles
     program = jax.make_jaxpr(functools.partial(winograd.convolve, tile=tile))(*given)
     products = [each for each in program.eqns if each.primitive.name == "dot_general"]
-    assert len(products) == (tile + size - 1) ** 2
-    assert {each.outvars[0].aval.shape for each in products} == {(2 * 3 * 2, 4)}
+    met = tile + size - 1
+    assert [each.outvars[0].aval.shape for each in products] == [(met, 2 * 3 * 2, 4)] * met
 
 
 def test_derivatives_put_no_padded_images_together(given, tiles):
@@ -107,7 +107,7 @@ def convolve_in_double_precision(features, kernel):
 
 
 def count_products(function, shape, size, stride):
-    """Matrix products of a convolution of features of this shape with a kernel of this size."""
+    """Batched matrix products of a convolution of features of this shape with a kernel of this size."""
     given = (jax.ShapeDtypeStruct(each, np.float32) for each in (shape, (size, size, shape[-1], 2)))
     numbers = ("NHWC", "HWIO", "NHWC")
     program = jax.make_jaxpr(lambda *given: function(*given, (stride,) * 2, "SAME", dimension_numbers=numbers))(*given)
@@ -121,10 +121,10 @@ def count_products(function, shape, size, stride):
     ((8, 7, 8, 128), 3, None), ((8, 8, 7, 128), 3, None), ((2, 16, 16, 128), 5, None),
 ])
 def test_used_where_it_pays(shape, size, tile):
-    products = 0 if tile is None else (tile + size - 1) ** 2
+    products = 0 if tile is None else tile + size - 1
     assert count_products(cpu_convolution.convolve, shape, size, 1) == products
 
 
-@pytest.mark.parametrize("side, products", [(16, 9), (32, 25)])
+@pytest.mark.parametrize("side, products", [(16, 3), (32, 5)])
 def test_strided_ones_are_convolved_in_tiles_of_phases(side, products):
     assert count_products(cpu_convolution.convolve, (8, side, side, 128), 4, stride=2) == products
