@@ -17,14 +17,15 @@ took 24 instead of 73 ms of processor time (8 x 8 pixels, 512 channels), 22 inst
 instead of 37 (32 x 32, 128 channels), all of 1.1 GFLOP in that form; but 61 instead of 45 (64 x 64, 64 channels), which
 a whole step does not show.
 
-Tiles (models/winograd.py): a quarter of the products in tiles of 4 x 4 voxels, four ninths in those of 2 x 2 (under a
-kernel of 2 twenty-five and thirty-six of 64), for 2.25 or four times the memory of one layer, and nothing is reversed
-or transposed. Forward pass and both gradients under a kernel of 3 took, by XLA, in small and in large tiles, 80, 70 and
-48 ms of processor time (64 x 64 pixels, 128 channels; 4.8 GFLOP), 42, 42 and 20 (64 to 128 channels), 75, 40 and 32 (32
-x 32, 256 channels), 95, 46 and 75 (16 x 16, 512 channels, 32 large tiles); under one of 2 at batch 8 64, 46 and 38 (16
-x 16, 512 channels; 4.3 GFLOP). Weights grow four and nine times in large tiles under a kernel of 3, hence a least
-number of tiles. Fewer channels take less time alone as well (1.6 instead of 2.9: 16 images of 8 x 8 pixels and 64
-channels), but steps of the default preset take a twentieth more.
+Tiles (models/winograd.py): under a kernel of 3 a quarter of the products in tiles of 4 x 4 voxels and four ninths in
+those of 2 x 2, for 2.25 and four times the memory of one layer; under one of 2 twenty-five and thirty-six of 64, for
+1.6 and 2.25 times. Nothing is reversed or transposed. Forward pass and both gradients under a kernel of 3 took, in
+strips (below), in small and in large tiles, 80, 70 and 48 ms of processor time (64 x 64 pixels, 128 channels), 42, 42
+and 20 (64 to 128 channels; 1.2 GFLOP), 75, 40 and 32 (32 x 32, 256 channels), and 95, 46 and 75 (16 x 16, 512 channels:
+32 large tiles); under one of 2 at batch 8, by XLA, in small and in large tiles, 64, 46 and 38 (16 x 16, 512 to 256
+channels; 2.1 GFLOP). Weights grow fourfold in large tiles under a kernel of 3, hence a least number of tiles. Fewer of
+them take less time alone as well (16 images of 8 x 8 pixels, 64 channels: 1.6 instead of 2.9 in large ones), but with
+them a step of the default preset takes a twentieth more. Other shapes were not timed.
 
 Small deep images: XLA reverses and transposes their large kernels for the gradient by the image. As one product of
 patches it took 23 instead of 62 (8 x 8 pixels, 1,024 channels), for nine times the memory of one layer.

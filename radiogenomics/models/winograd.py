@@ -116,7 +116,7 @@ def _last(count):
     return np.eye(count)[-1]
 
 
-POINTS = {  # by tile and size: of those tried the ones with the least error
+POINTS = {  # by tile and size: with little error and, where they allow it, few operations
     (2, 2): (0, 1),
     (2, 3): (0, 1, -1),
     (4, 2): (0.5, -0.5, 1.25, -1.25),

@@ -115,7 +115,8 @@ def count_products(function, shape, size, stride):
 
 
 @pytest.mark.parametrize("shape, size, tile", [
-    ((2, 32, 32, 64), 3, 4), ((6, 16, 16, 64), 3, 4), ((2, 16, 16, 128), 3, 2), ((2, 16, 16, 126), 3, None),
+    ((2, 32, 32, 64), 3, 4), ((2, 32, 32, 63), 3, None), ((6, 16, 16, 64), 3, 4), ((5, 16, 16, 64), 3, None),
+    ((2, 16, 16, 128), 3, 2), ((2, 16, 16, 126), 3, None),
     ((2, 24, 20, 64), 3, None), ((4, 24, 20, 64), 3, 4), ((4, 24, 18, 128), 3, 2), ((1, 16, 16, 128), 3, None),
     ((2, 32, 32, 256), 2, 4), ((2, 32, 32, 255), 2, None), ((2, 16, 16, 256), 2, 2),
     ((8, 7, 8, 128), 3, None), ((8, 8, 7, 128), 3, None), ((2, 16, 16, 128), 5, None),
@@ -123,6 +124,14 @@ def count_products(function, shape, size, stride):
 def test_used_where_it_pays(shape, size, tile):
     products = 0 if tile is None else tile + size - 1
     assert count_products(cpu_convolution.convolve, shape, size, 1) == products
+
+
+def test_precision_is_kept():
+    features, kernel = jax.ShapeDtypeStruct((2, 16, 16, 128), np.float32), np.ones((3, 3, 128, 2), np.float32)
+    settings = {"dimension_numbers": ("NHWC", "HWIO", "NHWC"), "precision": "highest"}
+    for function in (cpu_convolution.convolve, cpu_convolution.convolve_doubled):
+        program = str(jax.make_jaxpr(lambda x, f=function: f(x, kernel, (1, 1), "SAME", **settings))(features))
+        assert 0 < 2 * program.count("dot_general[") == program.count("HIGHEST")  # of either factor
 
 
 @pytest.mark.parametrize("side, products", [(16, 3), (32, 5)])
