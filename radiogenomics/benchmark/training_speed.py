@@ -38,9 +38,9 @@ Tiles of 4 x 4 voxels were expected to save a twenty-fifth, and saved as much. T
 they spare: taking apart by indices is put together as a sum of padded arrays, one for each voxel that a tile meets and
 each weight of a kernel, of which nine of the latter's alone took 45 ms a step. Split instead, of which the derivative
 is a concatenation, one axis after the other and with one margin for phases and tiles, all of it together took 0.89 of
-the time before: 697 ms, beside 997 of eager PyTorch (10 rounds in turn). A tile's sums one by one had the step traced in
-15 s and compiled in 57: with the first axis' sums as one array, 5 and 33 s for the same step (672 beside 951 ms, 8
-rounds), and a Jacobian 3.3 instead of 4.5 s.
+the time before: 697 ms, beside 997 of eager PyTorch (10 rounds in turn). A tile's sums one by one had the step compiled
+in 57 s, and in 15 from the cache: with the first axis' sums as one array 33 and 5 s for the same step (672 beside 951
+ms, 8 rounds), and a Jacobian 3.3 instead of 4.5 s.
 
 Tried and not kept: transposed convolutions as dense ones over phases (XLA leaves out most of their zeros already);
 patches where images have fewer than 64 channels a row; patches for kernels of 3 at a stride of 2 (alone 50 instead of
