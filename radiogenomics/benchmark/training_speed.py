@@ -47,9 +47,8 @@ patches where images have fewer than 64 channels a row; patches for kernels of 3
 74 ms, but the published step took as long and the default's 3 % longer); strips under kernels of 2 (3 % slower);
 kernels of 3 filled up to 4 for a stride of 2, so that it goes into phases (the default's step a quarter slower; only
 where tiles pay, the published one 5 % slower); vectors of 512 bits (the default's step 2 % shorter, the published one's
-2 % longer);
-margins of zeros within convolutions instead of around them (4 % slower); huge pages, or a heap that keeps its memory,
-against the page faults of 0.4 GB of temporary memory (a tenth of the processor time): no difference.
+2 % longer); margins of zeros within convolutions instead of around them (4 % slower); huge pages, or a heap that keeps
+its memory, against the page faults of 0.4 GB of temporary memory (a tenth of the processor time): no difference.
 """
 
 import contextlib

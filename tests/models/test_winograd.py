@@ -42,7 +42,7 @@ def check(given, tiles):
         functions = (plain_of_used, functools.partial(winograd.convolve, tile=tile))
         one, other = (jax.tree.leaves(derive(function)(*given)) for function in functions)
         for expected, found in zip(one, other, strict=True):
-            np.testing.assert_allclose(found, expected, atol=2e-4, rtol=1e-4)
+            np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-4)
 
     return check
 
